@@ -1,0 +1,45 @@
+#pragma once
+// The advisory file, memory-mapped. Immutable and shared by all threads.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "advisory/model.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace bulwark::advisory {
+
+// What a source contributed.
+struct SourceInfo {
+  std::string name;
+  std::uint64_t records = 0;
+  std::uint64_t errors = 0;  // malformed records left out
+  Time data_date = kNever;   // newest date the source itself states
+};
+
+class Index {
+ public:
+  virtual ~Index() = default;
+  virtual std::string revision() const = 0;  // "sha256:…" of the content: equal inputs, equal revision
+  virtual Time data_date() const = 0;        // the default as_of of reports; newest of the sources
+  virtual std::vector<SourceInfo> sources() const = 0;
+  virtual std::uint64_t records() const = 0;
+  // Calls `each` for every record of the package, sorted by (source, id). False from `each` stops.
+  virtual void Find(const versions::PackageKey& key, const std::function<bool(const Record&)>& each) const = 0;
+  // Whether any source covers the ecosystem or release at all: no data is unknown, not safe.
+  virtual bool Covers(std::string_view ecosystem) const = 0;
+  virtual std::optional<KnownExploited> Exploited(std::string_view cve) const = 0;
+};
+
+// Maps a file; checks header, bounds and checksum. kCorrupt, kNotFound, kUnsupported (newer format).
+Result<std::shared_ptr<const Index>> OpenIndex(const std::string& path);  // shared: readers keep the old file over a swap
+// The starter data embedded in the binary.
+std::shared_ptr<const Index> StarterIndex();
+
+}  // namespace bulwark::advisory

@@ -1,0 +1,62 @@
+#pragma once
+// Every limit on what comes from outside, in one place. Raising one that bounds analysis means raising kLimitsVersion,
+// so that layers which hit the old limit are read again (DESIGN 2.8).
+
+#include <chrono>
+#include <cstdint>
+
+namespace bulwark::limits {
+
+inline constexpr std::uint64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
+
+// Part of the key of a layer record.
+inline constexpr std::uint32_t kLimitsVersion = 1;
+
+// Registry documents.
+inline constexpr std::uint64_t kManifestBytes = 4 * kMiB;
+inline constexpr std::uint64_t kConfigBytes = 8 * kMiB;         // image config blobs that are parsed
+inline constexpr std::uint64_t kManifestDescriptors = 4096;     // layers or children of one document
+inline constexpr std::uint64_t kJsonDepth = 64;
+inline constexpr std::uint64_t kApiBodyBytes = 1 * kMiB;
+inline constexpr std::uint64_t kNameBytes = 255;                // repository name
+inline constexpr std::uint64_t kTagBytes = 128;
+inline constexpr std::uint64_t kPageMaximum = 1000;             // `n` of every paged route
+inline constexpr std::uint64_t kTokenScopes = 64;
+
+// HTTP.
+inline constexpr std::uint64_t kHeaderBytes = 32 * kKiB;
+inline constexpr std::uint64_t kHeaderFields = 100;
+inline constexpr std::uint64_t kTargetBytes = 8 * kKiB;
+inline constexpr std::uint64_t kChunkExtensionBytes = 4 * kKiB;
+inline constexpr std::chrono::seconds kHeaderTimeout{10};
+inline constexpr std::chrono::seconds kIdleTimeout{60};
+inline constexpr std::uint64_t kMinimumBodyRate = 1 * kKiB;     // bytes a second, after a grace of kIdleTimeout
+
+// Uploads.
+inline constexpr std::uint64_t kUploadSessionsPerUser = 1000;
+inline constexpr std::chrono::hours kUploadLifetime{24};
+inline constexpr std::chrono::hours kBlobLease{24};             // HEAD hit, mount and finished upload renew it
+
+// Analysis of one layer.
+inline constexpr std::uint64_t kLayerBytes = 64 * kGiB;         // inflated
+inline constexpr std::uint64_t kLayerEntries = 2'000'000;
+inline constexpr std::uint64_t kInflateRatio = 200;             // inflated / compressed, judged after kInflateGrace
+inline constexpr std::uint64_t kInflateGrace = 1 * kGiB;
+inline constexpr std::uint64_t kPathBytes = 4096;
+inline constexpr std::uint64_t kCatalogedFileBytes = 64 * kMiB; // a file that a cataloguer gets whole
+inline constexpr std::uint64_t kLayerFactsBytes = 64 * kMiB;    // encoded facts that a worker may return
+inline constexpr std::uint64_t kPackagesPerLayer = 200'000;
+inline constexpr std::uint64_t kZstdWindowLog = 27;             // 128 MiB
+inline constexpr std::uint64_t kArchiveDepth = 8;               // jar in jar
+inline constexpr std::uint64_t kArchiveEntries = 100'000;
+inline constexpr std::uint64_t kArchiveBytes = 256 * kMiB;      // inflated from one archive file, all depths together
+inline constexpr std::uint64_t kLinkHops = 40;
+inline constexpr std::uint64_t kSeekPointSpacing = 4 * kMiB;    // inflated bytes between seek points
+
+// Worker processes.
+inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace
+inline constexpr std::uint64_t kWorkerAddressSpace = 1 * kGiB;
+inline constexpr std::chrono::seconds kWorkerCpu{600};
+inline constexpr std::chrono::seconds kWorkerStall{60};         // no progress although bytes are there
+
+}  // namespace bulwark::limits

@@ -1,0 +1,2 @@
+#include "cli/run.h"
+namespace bulwark::cli { int Run(int, char**) { return 2; } }

@@ -1,0 +1,73 @@
+#pragma once
+// Policies: versioned YAML documents (docs/policy.md), parsed into values.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "advisory/model.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "policy/facts.h"
+
+namespace bulwark::policy {
+
+enum class Mode : std::uint8_t { kAudit = 1, kWarn = 2, kEnforce = 3 };
+enum class Effect : std::uint8_t { kAllow = 1, kWarn = 2, kDeny = 3 };
+
+// What a rule looks for in a finding; every set field must hold.
+struct FindingMatcher {
+  std::optional<advisory::Severity> severity;   // this or worse; unknown counts as Policy::on_unknown
+  std::optional<bool> fix_available;
+  std::optional<Millis> fix_older_than;         // an unknown fix date counts as old
+  std::optional<bool> known_exploited;
+  std::optional<double> score_at_least;
+  std::vector<std::string> ids;                 // any of these ids or aliases
+  std::vector<std::string> packages;            // globs
+  std::optional<advisory::Class> kind;
+};
+
+struct Rule {
+  std::string id;
+  Effect effect = Effect::kDeny;                // deny or warn
+  FindingMatcher match;
+};
+
+struct Unscanned {
+  Effect effect = Effect::kDeny;
+  Millis hold{0};                               // deny after holding a request this long
+};
+
+struct Policy {
+  std::string name;
+  std::vector<std::string> repositories = {"**"};
+  std::vector<PointOfUse> at = {PointOfUse::kPush, PointOfUse::kPull, PointOfUse::kAdmission};
+  Mode mode = Mode::kEnforce;
+  std::vector<Rule> rules;
+  Unscanned unscanned;
+  Effect unscannable_image = Effect::kDeny;     // blind gaps
+  Effect unscannable_artifact = Effect::kAllow;
+  Effect gaps = Effect::kWarn;                  // partial gaps
+  advisory::Severity on_unknown = advisory::Severity::kHigh;
+  Effect on_error = Effect::kDeny;              // a rule that cannot be judged
+  std::map<Millis, Effect> stale_data;          // age of the advisory data -> effect
+  Millis grace_running{0};                      // running digests stay allowed this long after a denial begins
+  std::vector<std::string> platforms;           // of indexes; empty = all runnable ones present
+  std::optional<std::vector<std::string>> artifact_types;  // allowed ones; nullopt = all
+  bool artifacts_allowed = true;
+  bool quarantine_on_push = false;              // push of a denied image: true = stored but held back, false = refused
+  std::string revision;                         // sha256 of the canonical form
+};
+
+// Parses one YAML document. kInvalid with line and key for anything unknown, of the wrong type, or contradictory.
+Result<Policy> ParsePolicy(std::string_view yaml);
+// "severity=high,fix=available": the matchers of `--fail-on`.
+Result<FindingMatcher> ParseMatchers(std::string_view text);
+// The built-in policy `default` on `**` (DESIGN section 4).
+const std::string& DefaultPolicyYaml();
+Policy DefaultPolicy();
+
+}  // namespace bulwark::policy
