@@ -19,14 +19,20 @@ namespace json = boost::json;
 // kInvalid, with the byte offset, for: syntax, invalid UTF-8, depth above `depth`, text after the value, an object that
 // repeats a key or has two keys that differ only in case (Unicode simple folding of the letters that fold to ASCII:
 // U+017F, U+0131 and U+212A included), numbers that do not fit their type (1e400, 2^64). kLimit above `bytes`.
+// Doubles are read exactly (nearest even); "-0" is the double -0.0, so no integer field takes it.
+enum class CaseTwins : std::uint8_t {
+  kRefuse,  // except directly inside the objects under "annotations", "labels" and "Labels": their keys are free text
+  kAllow,   // keys are data: only exact repetitions are refused
+};
 struct JsonLimits {
   std::uint64_t bytes = 4 << 20;
   std::uint32_t depth = 64;
+  CaseTwins case_twins = CaseTwins::kRefuse;
 };
 Result<json::value> ParseJson(std::string_view text, const JsonLimits& limits = {});
 
-// Fields of an object. The optional forms give nullopt when the key is absent; a value of another type is kInvalid
-// naming the key. Views live as long as the object.
+// Fields of an object. The optional forms give nullopt when the key is absent or its value is null (as Go's reader
+// takes it); a value of another type is kInvalid naming the key. Views live as long as the object.
 Result<std::string_view> JsonString(const json::object& object, std::string_view key);
 Result<std::optional<std::string_view>> JsonOptionalString(const json::object& object, std::string_view key);
 Result<std::uint64_t> JsonUint(const json::object& object, std::string_view key);  // a plain integer 0 .. 2^63-1
