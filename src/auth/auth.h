@@ -1,0 +1,78 @@
+#pragma once
+// Identities, passwords, bearer tokens and grants. Any thread. Errors never tell which part was wrong.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/principal.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "storage/db/database.h"
+
+namespace bulwark::auth {
+
+std::span<const storage::Migration> Migrations();
+
+struct User {
+  std::int64_t id = 0;
+  std::string name;
+  PrincipalKind kind = PrincipalKind::kUser;
+  bool disabled = false;
+  bool must_change_password = false;
+  Time created{};
+};
+
+// A role given to a user on a glob of repositories ("team-a/**").
+struct Grant {
+  std::int64_t id = 0;
+  std::int64_t user_id = 0;
+  std::string role;        // admin, auditor, security, maintainer, developer, puller
+  std::string repositories;
+};
+// Roles are data: their verbs.
+std::optional<std::vector<Verb>> VerbsOf(std::string_view role);
+
+// Hashing with argon2id in a bounded pool; "$argon2id$…". Slow on purpose (about 40 ms).
+Result<std::string> HashPassword(std::string_view password);
+// NIST SP 800-63B basics: at least 12 characters, not the user's name, not one repeated character. kInvalid says what is missing.
+Status CheckNewPassword(std::string_view user, std::string_view password);
+
+// Directory of users and grants, over a transaction, so that callers audit in the same one.
+Result<User> CreateUser(storage::Tx& tx, std::string_view name, std::string_view password_hash, PrincipalKind kind, Time now);
+Result<std::optional<User>> FindUser(const storage::ReadTx& tx, std::string_view name);
+Result<std::vector<User>> ListUsers(const storage::ReadTx& tx, std::int64_t after, std::size_t limit);
+Status SetPassword(storage::Tx& tx, std::int64_t user_id, std::string_view password_hash, bool must_change);
+Status SetDisabled(storage::Tx& tx, std::int64_t user_id, bool disabled);  // its tokens die with it
+Result<Grant> AddGrant(storage::Tx& tx, std::int64_t user_id, std::string_view role, std::string_view repositories);
+Status RemoveGrant(storage::Tx& tx, std::int64_t grant_id);
+Result<std::vector<Grant>> ListGrants(const storage::ReadTx& tx, std::int64_t user_id);
+Result<bool> AnyAdministrator(const storage::ReadTx& tx);
+
+struct IssuedToken {
+  std::string token;              // opaque, 256 bits, shown once; only its hash is stored
+  Time expires{};
+  std::vector<Scope> granted;     // the intersection of asked and allowed
+};
+
+// Checks credentials. Caches are invalidated before a change of users, grants or tokens is acknowledged.
+class Authenticator {
+ public:
+  virtual ~Authenticator() = default;
+  // kUnauthenticated (also locked out, disabled, unknown: alike in text and cost), kUnavailable when too many wait.
+  virtual Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) = 0;
+  virtual Result<Principal> Bearer(std::string_view token) = 0;  // kUnauthenticated
+  // "repository:team/app:pull,push" each; unknown verbs dropped; kLimit above limits::kTokenScopes, kInvalid for bad grammar.
+  virtual Result<IssuedToken> Issue(const Principal& principal, const std::vector<std::string>& scopes) = 0;
+  // May the principal do that there? Token scopes narrow the user's grants, never widen them. Rights are those of now.
+  virtual Result<bool> Allowed(const Principal& principal, Verb verb, std::string_view repository) = 0;
+  virtual Result<bool> AllowedAnywhere(const Principal& principal, Verb verb) = 0;  // for verbs that are not about a repository
+  virtual void Forget() = 0;      // drops every cached right; called inside the write path before acknowledging a change
+};
+// Both outlive it.
+std::unique_ptr<Authenticator> MakeAuthenticator(storage::Database& database, const Clock& clock);
+
+}  // namespace bulwark::auth
