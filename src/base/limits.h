@@ -50,8 +50,16 @@ inline constexpr std::uint64_t kZstdWindowLog = 27;             // 128 MiB
 inline constexpr std::uint64_t kArchiveDepth = 8;               // jar in jar
 inline constexpr std::uint64_t kArchiveEntries = 100'000;
 inline constexpr std::uint64_t kArchiveBytes = 256 * kMiB;      // inflated from one archive file, all depths together
+inline constexpr std::uint64_t kArchiveHeldBytes = 64 * kMiB;   // inflated bytes of one archive file that are in memory at once
+inline constexpr std::uint64_t kArchiveEntryBytes = 4 * kMiB;   // a text member (pom.properties, MANIFEST.MF)
+inline constexpr std::uint64_t kStanzaFields = 4096;            // of one deb822 stanza or METADATA header
+inline constexpr std::uint64_t kLockFileBytes = 16 * kMiB;      // JSON lock files; the parser needs about 6 times that
+inline constexpr std::uint64_t kLockFileDepth = 64;             // dependencies within dependencies
 inline constexpr std::uint64_t kLinkHops = 40;
 inline constexpr std::uint64_t kSeekPointSpacing = 4 * kMiB;    // inflated bytes between seek points
+
+// Versions and advisories.
+inline constexpr std::uint64_t kVersionBytes = 1024;            // longer text is no version
 
 // Worker processes.
 inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace
