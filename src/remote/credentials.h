@@ -1,0 +1,27 @@
+#pragma once
+// Registry log-ins as Docker keeps them: $DOCKER_CONFIG/config.json (auths, credHelpers, credsStore) and its helpers,
+// then podman's $REGISTRY_AUTH_FILE or ${XDG_RUNTIME_DIR}/containers/auth.json.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace bulwark::remote {
+
+struct Credentials {
+  std::string username;
+  std::string password;
+};
+
+// Runs `docker-credential-NAME get` with the host on its standard input; its standard output.
+using CredentialHelper = std::function<Result<std::string>(const std::string& name, const std::string& host)>;
+Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host);
+
+// nullopt: nobody logged in there. kInvalid: a file that is not what it should be.
+Result<std::optional<Credentials>> FindCredentials(const std::string& host, const CredentialHelper& helper = RunCredentialHelper);
+// The same from the text of one configuration file.
+Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, const std::string& host, const CredentialHelper& helper);
+
+}  // namespace bulwark::remote

@@ -1,0 +1,30 @@
+#pragma once
+// Image references as people type them: "[host[:port]/]path[:tag][@digest]" (distribution reference grammar).
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/digest.h"
+#include "base/result.h"
+
+namespace bulwark::remote {
+
+struct ImageReference {
+  std::string host;        // "registry.example.com:5000"; "docker.io" where none is written
+  std::string repository;  // "team/app"; "library/app" on docker.io for one component
+  std::string tag;         // "latest" where neither tag nor digest is written
+  std::optional<Digest> digest;
+
+  std::string str() const;              // "host/repository:tag@digest"
+  std::string api_reference() const;    // what goes into /v2/<name>/manifests/<reference>: the digest wins
+};
+
+// kInvalid with what is wrong. The first component is a host if it has a dot, a colon, upper case or is "localhost".
+Result<ImageReference> ParseImageReference(std::string_view text);
+
+// "http://localhost:5000" for loopback hosts (no TLS there unless `tls`), "https://…" otherwise; docker.io has its own host.
+std::string BaseUrl(const ImageReference& reference, bool plain_http);
+bool IsLoopback(std::string_view host);
+
+}  // namespace bulwark::remote

@@ -1,0 +1,295 @@
+#include "remote/registry_client.h"
+
+#include <array>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "crypto/hash.h"
+#include "formats/json.h"
+
+namespace bulwark::remote {
+namespace {
+
+constexpr std::string_view kAccept =
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+constexpr std::uint64_t kChallengeLimit = 4096;
+constexpr std::size_t kMessageLimit = 2000;
+
+// Token services of well-known registries that are not on the registry's own host.
+struct TokenHost { std::string_view registry, host; };
+constexpr std::array<TokenHost, 2> kTokenHosts = {{{"docker.io", "auth.docker.io"}, {"registry.gitlab.com", "gitlab.com"}}};
+
+struct Origin { std::string scheme, host; };
+
+std::optional<Origin> OriginOf(std::string_view url) {
+  auto colon = url.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view rest = url.substr(colon + 3);
+  std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
+  if (host.empty() || host.find_first_of("@\\ ") != std::string_view::npos) return std::nullopt;
+  return Origin{ToLower(url.substr(0, colon)), ToLower(host)};
+}
+
+std::string UrlEncode(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (unsigned char c : text) {
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) out.push_back(static_cast<char>(c));
+    else out += {'%', kHex[c >> 4], kHex[c & 15]};
+  }
+  return out;
+}
+
+Errc FromStatus(int status) {
+  switch (status) {
+    case 400: return Errc::kInvalid;
+    case 401: return Errc::kUnauthenticated;
+    case 403: return Errc::kDenied;
+    case 404: return Errc::kNotFound;
+    case 405: case 415: return Errc::kUnsupported;
+    case 409: return Errc::kConflict;
+    case 413: return Errc::kLimit;
+    case 416: return Errc::kRange;
+  }
+  return status >= 500 || status == 429 ? Errc::kUnavailable : Errc::kInvalid;
+}
+
+// The messages of an OCI error body or of a problem answer; empty if it is neither.
+std::string MessageOf(const std::string& body) {
+  auto value = formats::ParseJson(body);
+  const auto* object = value ? value->if_object() : nullptr;
+  if (!object) return {};
+  std::string out;
+  if (auto errors = formats::JsonOptionalArray(*object, "errors"); errors && *errors) {
+    for (const auto& entry : **errors) {
+      const auto* error = entry.if_object();
+      if (!error) continue;
+      auto message = formats::JsonOptionalString(*error, "message");
+      auto code = formats::JsonOptionalString(*error, "code");
+      if (!out.empty()) out += "; ";
+      if (message && *message) out += **message;
+      if (code && *code) out += " (" + std::string(**code) + ")";
+    }
+  } else {
+    auto title = formats::JsonOptionalString(*object, "title");
+    auto detail = formats::JsonOptionalString(*object, "detail");
+    if (detail && *detail) out = **detail;
+    else if (title && *title) out = **title;
+  }
+  return Printable(out, kMessageLimit);
+}
+
+}  // namespace
+
+Error ToError(std::string_view doing, const net::HttpClientResponse& response) {
+  std::string text = MessageOf(response.body);
+  if (text.empty()) text = "the registry answered with status " + std::to_string(response.status);
+  return Error{FromStatus(response.status), std::string(doing) + ": " + text};
+}
+
+Result<Challenge> ParseChallenge(std::string_view header) {
+  Error bad{Errc::kInvalid, "the registry's WWW-Authenticate header is not a challenge"};
+  if (header.size() > kChallengeLimit) return bad;
+  Challenge out;
+  auto space = header.find(' ');
+  out.scheme = ToLower(header.substr(0, space));
+  std::string_view rest = space == std::string_view::npos ? std::string_view() : header.substr(space + 1);
+  for (;;) {
+    while (!rest.empty() && (rest[0] == ' ' || rest[0] == ',' || rest[0] == '\t')) rest.remove_prefix(1);
+    if (rest.empty()) return out;
+    auto equals = rest.find('=');
+    if (equals == std::string_view::npos) return bad;
+    std::string key = ToLower(Trim(rest.substr(0, equals)));
+    rest.remove_prefix(equals + 1);
+    std::string value;
+    if (rest.starts_with("\"")) {
+      std::size_t i = 1;
+      for (; i < rest.size() && rest[i] != '"'; ++i) {
+        if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
+        value.push_back(rest[i]);
+      }
+      if (i >= rest.size()) return bad;
+      rest.remove_prefix(i + 1);
+    } else {
+      auto end = rest.find(',');
+      value = Trim(rest.substr(0, end));
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end);
+    }
+    if (!out.parameters.emplace(key, value).second) return bad;
+  }
+}
+
+RegistryClient::RegistryClient(net::HttpClient& http, const ImageReference& image, bool plain_http, std::optional<Credentials> credentials)
+    : http_(http), image_(image), base_(BaseUrl(image, plain_http)), credentials_(std::move(credentials)) {}
+
+std::string RegistryClient::Url(const std::string& rest) const { return base_ + "/v2/" + image_.repository + "/" + rest; }
+
+bool RegistryClient::MayGetCredentials(const std::string& realm) const {
+  auto to = OriginOf(realm), from = OriginOf(base_);
+  if (!to || !from) return false;
+  if (to->host == from->host) return to->scheme == from->scheme || to->scheme == "https";
+  if (to->scheme != "https") return false;
+  for (const auto& known : kTokenHosts)
+    if (image_.host == known.registry && to->host == known.host) return true;
+  return false;
+}
+
+Status RegistryClient::Authenticate(std::string_view header, Want want) {
+  BW_TRY(Challenge challenge, ParseChallenge(header));
+  if (challenge.scheme == "basic") {
+    if (!credentials_) return Error{Errc::kUnauthenticated, image_.host + " wants a log-in; none is stored for it"};
+    basic_ = true;
+    return {};
+  }
+  if (challenge.scheme != "bearer" || !challenge.parameters.contains("realm"))
+    return Error{Errc::kUnsupported, image_.host + " asks for a kind of log-in that is not supported"};
+  std::string realm = challenge.parameters["realm"];
+  auto origin = OriginOf(realm);
+  if (!origin || (origin->scheme != "http" && origin->scheme != "https"))
+    return Error{Errc::kInvalid, image_.host + " names a token service that is no web address"};
+  net::HttpClientRequest request;
+  request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) +
+                "&scope=" + UrlEncode("repository:" + image_.repository + (want == Want::kPush ? ":pull,push" : ":pull"));
+  bool send = credentials_ && MayGetCredentials(realm);
+  if (send) request.headers.push_back({"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)});
+  BW_TRY(auto response, http_.Send(request));
+  if (response.status != 200) {
+    Error error = ToError("log in to " + image_.host, response);
+    if (credentials_ && !send) error.message += "; the stored password was not sent, because the token service is on another host (" + Printable(origin->host, 253) + ")";
+    return error;
+  }
+  BW_TRY(auto value, formats::ParseJson(response.body));
+  const auto* object = value.if_object();
+  if (!object) return Error{Errc::kInvalid, "the token service of " + image_.host + " did not answer with an object"};
+  BW_TRY(auto token, formats::JsonOptionalString(*object, "token"));
+  if (!token) {
+    BW_TRY(auto access, formats::JsonString(*object, "access_token"));
+    token = access;
+  }
+  tokens_[want] = *token;
+  return {};
+}
+
+Result<net::HttpClientResponse> RegistryClient::SendOnce(net::HttpClientRequest request, Want want) {
+  if (auto token = tokens_.find(want); token != tokens_.end()) request.headers.push_back({"Authorization", "Bearer " + token->second});
+  else if (basic_) request.headers.push_back({"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)});
+  return http_.Send(request);
+}
+
+// A streamed body can be sent only once, so the log-in for pushing is done by requests without one (HasBlob, POST uploads).
+Result<net::HttpClientResponse> RegistryClient::Send(net::HttpClientRequest request, Want want) {
+  BW_TRY(auto response, SendOnce(request, want));
+  if (response.status != 401) return response;
+  auto challenge = response.Header("www-authenticate");
+  if (!challenge || request.body_source) return response;
+  BW_CHECK(Authenticate(*challenge, want));
+  return SendOnce(std::move(request), want);
+}
+
+Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference) {
+  net::HttpClientRequest request;
+  request.url = Url("manifests/" + reference);
+  request.headers = {{"Accept", std::string(kAccept)}};
+  request.limit = limits::kManifestBytes;
+  BW_TRY(auto response, Send(std::move(request), Want::kPull));
+  if (response.status != 200) return ToError("read the manifest of " + image_.repository + " at " + reference, response);
+  FetchedManifest out;
+  out.bytes = std::move(response.body);
+  std::string type(response.Header("content-type").value_or(""));
+  out.media_type = ToLower(Trim(std::string_view(type).substr(0, type.find(';'))));
+  out.digest = crypto::Sha256(AsBytes(out.bytes));
+  auto wanted = Digest::Parse(reference);
+  if (wanted) {
+    out.digest = crypto::HashWith(wanted->algorithm(), AsBytes(out.bytes));
+    if (out.digest != *wanted) return Error{Errc::kDigest, image_.host + " served another manifest than " + reference};
+  } else if (auto header = response.Header("docker-content-digest")) {
+    BW_TRY(Digest said, Digest::Parse(*header));
+    out.digest = crypto::HashWith(said.algorithm(), AsBytes(out.bytes));
+    if (out.digest != said) return Error{Errc::kDigest, image_.host + " served a manifest that does not have the digest it states"};
+  }
+  return out;
+}
+
+Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(ByteSpan)>& sink) {
+  crypto::Hasher hasher(digest.algorithm() == DigestAlgorithm::kSha512 ? crypto::HashKind::kSha512 : crypto::HashKind::kSha256);
+  net::HttpClientRequest request;
+  request.url = Url("blobs/" + digest.str());
+  request.sink = [&](ByteSpan bytes) {
+    hasher.Update(bytes);
+    return sink(bytes);
+  };
+  BW_TRY(auto response, Send(std::move(request), Want::kPull));
+  if (response.status != 200) return ToError("read blob " + digest.short_str(), response);
+  if (hasher.FinishDigest() != digest) return Error{Errc::kDigest, image_.host + " served other bytes than " + digest.str()};
+  return {};
+}
+
+Result<bool> RegistryClient::HasBlob(const Digest& digest) {
+  net::HttpClientRequest request;
+  request.method = "HEAD";
+  request.url = Url("blobs/" + digest.str());
+  BW_TRY(auto response, Send(std::move(request), Want::kPush));
+  if (response.status == 200) return true;
+  if (response.status == 404) return false;
+  return ToError("ask for blob " + digest.short_str(), response);
+}
+
+Status RegistryClient::PutBlob(const Digest& digest, std::uint64_t size, ByteSource& source) {
+  net::HttpClientRequest start;
+  start.method = "POST";
+  start.url = Url("blobs/uploads/");
+  BW_TRY(auto started, Send(std::move(start), Want::kPush));
+  auto location = started.Header("location");
+  if (started.status != 202 || !location) return ToError("start an upload to " + image_.repository, started);
+  std::string url(*location);
+  if (url.starts_with("/") && !url.starts_with("//")) url = base_ + url;
+  auto to = OriginOf(url), from = OriginOf(base_);
+  if (!to || to->host != from->host || to->scheme != from->scheme)
+    return Error{Errc::kInvalid, image_.host + " sends uploads to another host; not followed"};
+  net::HttpClientRequest put;
+  put.method = "PUT";
+  put.url = url + (url.find('?') == std::string::npos ? "?" : "&") + "digest=" + UrlEncode(digest.str());
+  put.headers = {{"Content-Type", "application/octet-stream"}};
+  put.body_source = &source;
+  put.body_size = size;
+  put.follow_redirects = false;
+  BW_TRY(auto response, Send(std::move(put), Want::kPush));
+  if (response.status != 201) return ToError("upload blob " + digest.short_str(), response);
+  return {};
+}
+
+Result<std::string> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
+  net::HttpClientRequest request;
+  request.method = "PUT";
+  request.url = Url("manifests/" + reference);
+  request.headers = {{"Content-Type", std::string(media_type)}};
+  request.body = bytes;
+  request.follow_redirects = false;
+  BW_TRY(auto response, Send(std::move(request), Want::kPush));
+  if (response.status != 201) return ToError("push the manifest of " + image_.repository + " as " + reference, response);
+  return std::string(response.Header("warning").value_or(""));
+}
+
+Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, const std::string& path, const std::string& json_body) {
+  if (!credentials_)
+    return Error{Errc::kUnauthenticated, "no log-in for " + image_.host + "; log in with docker, podman or skopeo, or give --username and --password-stdin"};
+  net::HttpClientRequest request;
+  request.method = method;
+  request.url = base_ + path;
+  request.headers = {{"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)}, {"Accept", "application/json"}};
+  if (!json_body.empty()) request.headers.push_back({"Content-Type", "application/json"});
+  request.body = json_body;
+  request.limit = 256 << 20;
+  request.follow_redirects = false;
+  BW_TRY(auto response, http_.Send(request));
+  if (response.status >= 300) return ToError(method + " " + path, response);
+  return response;
+}
+
+}  // namespace bulwark::remote
