@@ -16,6 +16,7 @@ inline constexpr std::uint32_t kLimitsVersion = 1;
 inline constexpr std::uint64_t kManifestBytes = 4 * kMiB;
 inline constexpr std::uint64_t kConfigBytes = 8 * kMiB;         // image config blobs that are parsed
 inline constexpr std::uint64_t kManifestDescriptors = 4096;     // layers or children of one document
+inline constexpr std::uint64_t kStatementBytes = 16 * kMiB;     // in-toto statements that are parsed in the server
 inline constexpr std::uint64_t kJsonDepth = 64;
 inline constexpr std::uint64_t kApiBodyBytes = 1 * kMiB;
 inline constexpr std::uint64_t kNameBytes = 255;                // repository name
