@@ -13,10 +13,9 @@
 
 #include "base/byte_source.h"
 #include "base/result.h"
+#include "net/http_message.h"
 
 namespace bulwark::net {
-
-using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpClientRequest {
   std::string method = "GET";
