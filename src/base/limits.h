@@ -40,7 +40,8 @@ inline constexpr std::chrono::hours kBlobLease{24};             // HEAD hit, mou
 
 // Analysis of one layer.
 inline constexpr std::uint64_t kLayerBytes = 64 * kGiB;         // inflated
-inline constexpr std::uint64_t kLayerEntries = 2'000'000;
+inline constexpr std::uint64_t kLayerEntries = 1'000'000;
+inline constexpr std::uint64_t kLayerIndexBytes = 128 * kMiB;  // memory of one layer's index and of its zstd window together
 inline constexpr std::uint64_t kInflateRatio = 200;             // inflated / compressed, judged after kInflateGrace
 inline constexpr std::uint64_t kInflateGrace = 1 * kGiB;
 inline constexpr std::uint64_t kPathBytes = 4096;
@@ -57,7 +58,14 @@ inline constexpr std::uint64_t kStanzaFields = 4096;            // of one deb822
 inline constexpr std::uint64_t kLockFileBytes = 16 * kMiB;      // JSON lock files; the parser needs about 6 times that
 inline constexpr std::uint64_t kLockFileDepth = 64;             // dependencies within dependencies
 inline constexpr std::uint64_t kLinkHops = 40;
-inline constexpr std::uint64_t kSeekPointSpacing = 4 * kMiB;    // inflated bytes between seek points
+inline constexpr std::uint64_t kSeekPointSpacing = 4 * kMiB;    // inflated bytes between seek points (more once there are kSeekPoints)
+inline constexpr std::uint64_t kSeekPoints = 512;               // of one layer; 32 KiB each
+inline constexpr std::uint64_t kTarSpecialBytes = 1 * kMiB;     // one pax header, long name or sparse map (as Go)
+inline constexpr std::uint64_t kTarSparseEntries = 131'072;     // data regions of one sparse file
+inline constexpr std::uint64_t kGzipNameBytes = 4 * kMiB;       // FNAME or FCOMMENT of a gzip member
+inline constexpr std::uint64_t kLayerRecordBytes = 192 * kMiB;  // memory that decoding one layer record may fill
+inline constexpr std::uint64_t kTreeNodes = 3'000'000;          // files and folders of a merged image
+inline constexpr std::uint64_t kMergeGaps = 100;                // gaps that merge reports one by one
 
 // Versions and advisories.
 inline constexpr std::uint64_t kVersionBytes = 1024;            // longer text is no version
