@@ -1,0 +1,228 @@
+#include "cli/arguments.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+namespace bulwark::cli {
+namespace {
+
+// The values that CLI11 writes into while it parses; one per verb that shares nothing with the others.
+struct Values {
+  ServeArguments serve;
+  ScanArguments scan, sbom;
+  DbArguments db;
+  PolicyArguments policy;
+  ExceptionArguments exception;
+  CopyArguments push, pull;
+  WhyArguments why;
+  UserArguments user;
+  VersionArguments version;
+  PurlArguments purl;
+  Command chosen;
+};
+
+template <typename T>
+void Choose(CLI::App* app, Values& values, const std::string& verb, T Values::*field) {
+  app->callback([&values, verb, field] { values.chosen = {verb, values.*field}; });
+}
+
+void AddLogin(CLI::App* app, Login& login) {
+  app->add_option("--username,-u", login.username, "Log in as this user (else: Docker's and podman's stored log-ins)");
+  app->add_flag("--password-stdin", login.password_stdin, "Read the password from standard input")->needs("--username");
+  app->add_flag("--plain-http", login.plain_http, "Talk HTTP without TLS (loopback addresses always do)");
+  app->add_option("--ca-file", login.ca_file, "Trust this certificate authority as well (PEM)");
+}
+
+void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string>& choices) {
+  app->add_option("--format,-f", format, "Output format (default: table on a terminal, json in a pipe)")->check(CLI::IsMember(choices));
+}
+
+void AddServe(CLI::App& root, Values& v) {
+  auto* app = root.add_subcommand("serve", "Run the registry");
+  app->add_option("--listen", v.serve.listen, "Address and port (default 127.0.0.1:8080)");
+  app->add_option("--data", v.serve.data, "Data directory (default /var/lib/bulwark)");
+  app->add_option("--config", v.serve.config, "bulwark.yaml; not needed");
+  app->add_option("--db", v.serve.database, "Advisory file (default: advisories.bw in the data directory, else the starter data)");
+  app->add_option("--tls-cert", v.serve.tls_certificate, "TLS certificate chain (PEM)");
+  app->add_option("--tls-key", v.serve.tls_key, "TLS private key (PEM)");
+  app->add_option("--external-url", v.serve.external_url, "The address under which clients reach it, such as https://registry.example.com");
+  Choose(app, v, "serve", &Values::serve);
+}
+
+void AddScanOptions(CLI::App* app, ScanArguments& a) {
+  app->add_option("target", a.target, "Registry reference, OCI layout, docker or OCI archive, '-' (archive on stdin), directory, or single binary")->required();
+  app->add_option("--output,-o", a.output, "Write to this file instead of standard output");
+  app->add_option("--platform", a.platform, "Platform to take from a multi-platform image, such as linux/arm64");
+  app->add_flag("--no-sandbox", a.no_sandbox, "Read the layers without seccomp (only where the kernel lacks it)");
+  AddLogin(app, a.login);
+}
+
+void AddScan(CLI::App& root, Values& v) {
+  auto* scan = root.add_subcommand("scan", "Find known vulnerabilities in an image");
+  AddScanOptions(scan, v.scan);
+  AddFormat(scan, v.scan.format, {"table", "json", "cyclonedx"});
+  scan->add_option("--db", v.scan.database, "Advisory file (default: the starter data in this binary)");
+  scan->add_flag("--offline", v.scan.offline, "Open no connection; a registry reference is refused");
+  scan->add_option("--fail-on", v.scan.fail_on, "Exit with 1 if a finding matches, such as severity=high,fix=available (may repeat)");
+  scan->add_option("--policy", v.scan.policy, "Judge by this policy file (default: the built-in policy)")->check(CLI::ExistingFile);
+  scan->add_option("--as-of", v.scan.as_of, "Judge at this time (default: the advisory data's own date)");
+  Choose(scan, v, "scan", &Values::scan);
+  auto* sbom = root.add_subcommand("sbom", "List the packages of an image");
+  AddScanOptions(sbom, v.sbom);
+  AddFormat(sbom, v.sbom.format, {"table", "json", "cyclonedx"});
+  Choose(sbom, v, "sbom", &Values::sbom);
+}
+
+void AddDb(CLI::App& root, Values& v) {
+  auto* db = root.add_subcommand("db", "Build and inspect advisory files")->require_subcommand(1);
+  auto* build = db->add_subcommand("build", "Build an advisory file from sources");
+  build->add_option("--out,-o", v.db.out, "File to write")->required();
+  build->add_option("sources", v.db.sources, "Files or directories: OSV, Debian facts, KEV; 'starter' for the built-in set")->required();
+  build->add_flag("--force", v.db.force, "Accept a source with many errors or far fewer records than before");
+  build->callback([&v] { v.db.verb = DbArguments::Verb::kBuild; v.chosen = {"db", v.db}; });
+  auto* status = db->add_subcommand("status", "Show what an advisory file holds and how old it is");
+  status->add_option("--db", v.db.database, "Advisory file (default: the starter data in this binary)");
+  AddFormat(status, v.db.format, {"table", "json"});
+  status->callback([&v] { v.db.verb = DbArguments::Verb::kStatus; v.chosen = {"db", v.db}; });
+}
+
+void AddPolicy(CLI::App& root, Values& v) {
+  using Verb = PolicyArguments::Verb;
+  auto* policy = root.add_subcommand("policy", "Test and manage policies")->require_subcommand(1);
+  auto sub = [&](const char* name, const char* help, Verb verb) {
+    auto* app = policy->add_subcommand(name, help);
+    app->callback([&v, verb] { v.policy.verb = verb; v.chosen = {"policy", v.policy}; });
+    return app;
+  };
+  auto* test = sub("test", "Check a policy file against cases", Verb::kTest);
+  test->add_option("file", v.policy.file, "Policy (YAML)")->required()->check(CLI::ExistingFile);
+  test->add_option("cases", v.policy.cases, "Case files");
+  sub("default", "Print the built-in policy", Verb::kDefault);
+  auto registry = [&](CLI::App* app) {
+    app->add_option("registry", v.policy.registry, "Host of a Bulwark registry")->required();
+    AddLogin(app, v.policy.login);
+  };
+  auto* list = sub("list", "List the policies of a registry", Verb::kList);
+  registry(list);
+  AddFormat(list, v.policy.format, {"table", "json"});
+  auto* apply = sub("apply", "Put a policy in force on a registry", Verb::kApply);
+  registry(apply);
+  apply->add_option("file", v.policy.file, "Policy (YAML)")->required()->check(CLI::ExistingFile);
+  auto* remove = sub("remove", "Remove a policy from a registry", Verb::kRemove);
+  registry(remove);
+  remove->add_option("name", v.policy.name, "Its name")->required();
+}
+
+void AddException(CLI::App& root, Values& v) {
+  using Verb = ExceptionArguments::Verb;
+  auto* exception = root.add_subcommand("exception", "Accept a risk for a time")->require_subcommand(1);
+  auto sub = [&](const char* name, const char* help, Verb verb) {
+    auto* app = exception->add_subcommand(name, help);
+    app->add_option("registry", v.exception.registry, "Host of a Bulwark registry")->required();
+    AddLogin(app, v.exception.login);
+    app->callback([&v, verb] { v.exception.verb = verb; v.chosen = {"exception", v.exception}; });
+    return app;
+  };
+  auto* add = sub("add", "Ask for an exception; another person approves it", Verb::kAdd);
+  add->add_option("--cve", v.exception.vulnerability, "CVE or other id")->required();
+  add->add_option("--package", v.exception.package, "Package or source package; * for all");
+  add->add_option("--repository", v.exception.repository, "Glob of repositories")->required();
+  add->add_option("--reference", v.exception.reference, "Tag or digest; * for all");
+  add->add_option("--reason", v.exception.reason, "VEX justification or risk_accepted")->required();
+  add->add_option("--note", v.exception.note, "Why, in words");
+  add->add_option("--expires", v.exception.expires, "Time, date, or duration such as 30d")->required();
+  for (auto [name, help, verb] : {std::tuple{"approve", "Approve an exception of somebody else", Verb::kApprove}, std::tuple{"revoke", "End an exception", Verb::kRevoke}})
+    sub(name, help, verb)->add_option("id", v.exception.id, "Its number")->required();
+  AddFormat(sub("list", "List exceptions", Verb::kList), v.exception.format, {"table", "json"});
+}
+
+void AddCopies(CLI::App& root, Values& v) {
+  auto* push = root.add_subcommand("push", "Push an image from a layout or archive to a registry");
+  push->add_option("source", v.push.from, "OCI layout directory, OCI or docker archive")->required();
+  push->add_option("image", v.push.to, "Registry reference")->required();
+  AddLogin(push, v.push.login);
+  Choose(push, v, "push", &Values::push);
+  auto* pull = root.add_subcommand("pull", "Pull an image from a registry into an OCI layout");
+  pull->add_option("image", v.pull.from, "Registry reference")->required();
+  pull->add_option("layout", v.pull.to, "OCI layout directory to write")->required();
+  AddLogin(pull, v.pull.login);
+  Choose(pull, v, "pull", &Values::pull);
+  auto* why = root.add_subcommand("why", "Say what a registry decided about an image, and on what grounds");
+  why->add_option("image", v.why.image, "Registry reference")->required();
+  AddFormat(why, v.why.format, {"table", "json"});
+  AddLogin(why, v.why.login);
+  Choose(why, v, "why", &Values::why);
+}
+
+void AddUser(CLI::App& root, Values& v) {
+  using Verb = UserArguments::Verb;
+  auto* user = root.add_subcommand("user", "Manage users")->require_subcommand(1);
+  auto sub = [&](const char* name, const char* help, Verb verb) {
+    auto* app = user->add_subcommand(name, help);
+    app->callback([&v, verb] { v.user.verb = verb; v.chosen = {"user", v.user}; });
+    if (verb == Verb::kResetAdmin) return app;
+    app->add_option("registry", v.user.registry, "Host of a Bulwark registry")->required();
+    if (verb != Verb::kList) app->add_option("name", v.user.name, "User name")->required();
+    AddLogin(app, v.user.login);
+    return app;
+  };
+  auto* create = sub("create", "Create a user; its password is read from the terminal or the next line of standard input", Verb::kCreate);
+  create->add_option("--kind", v.user.kind, "user, service or cluster")->check(CLI::IsMember({"user", "service", "cluster"}));
+  create->add_option("--role", v.user.role, "Role to give at once");
+  create->add_option("--repositories", v.user.repositories, "Where the role holds (glob)");
+  AddFormat(sub("list", "List users", Verb::kList), v.user.format, {"table", "json"});
+  sub("password", "Set a password", Verb::kPassword);
+  sub("disable", "Disable a user; its tokens die at once", Verb::kDisable);
+  auto* grant = sub("grant", "Give a role", Verb::kGrant);
+  grant->add_option("--role", v.user.role, "admin, auditor, security, maintainer, developer or puller")->required();
+  grant->add_option("--repositories", v.user.repositories, "Glob of repositories")->required();
+  sub("reset-admin", "Set a new password for the administrator; the registry must be stopped", Verb::kResetAdmin)
+      ->add_option("--data", v.user.data, "Data directory")->required();
+}
+
+void AddSmall(CLI::App& root, Values& v) {
+  auto* version = root.add_subcommand("version", "Show the version of this program, or compare package versions");
+  AddFormat(version, v.version.format, {"table", "json"});
+  version->callback([&v, version] { if (version->get_subcommands().empty()) v.chosen = {"version", v.version}; });
+  auto* compare = version->add_subcommand("compare", "Compare two versions: prints <, =, > or ? with a reason");
+  compare->add_option("ecosystem", v.version.ecosystem, "deb, npm, pypi, go, maven")->required();
+  compare->add_option("a", v.version.a, "First version");
+  compare->add_option("b", v.version.b, "Second version");
+  compare->add_flag("--stdin", v.version.from_stdin, "Read lines 'A B' from standard input");
+  compare->callback([&v] { v.version.compare = true; v.chosen = {"version", v.version}; });
+  auto* purl = root.add_subcommand("purl", "Parse and build package URLs")->require_subcommand(1);
+  auto* parse = purl->add_subcommand("parse", "Print the parts of a package URL as JSON");
+  parse->add_option("text", v.purl.text, "Package URL")->required();
+  parse->callback([&v] { v.purl.verb = PurlArguments::Verb::kParse; v.chosen = {"purl", v.purl}; });
+  auto* build = purl->add_subcommand("build", "Print the package URL with these parts");
+  build->add_option("json", v.purl.text, "Parts as JSON: type, namespace, name, version, qualifiers, subpath")->required();
+  build->callback([&v] { v.purl.verb = PurlArguments::Verb::kBuild; v.chosen = {"purl", v.purl}; });
+  root.add_subcommand("worker", "")->group("")->callback([&v] { v.chosen = {"worker", WorkerArguments{}}; });
+}
+
+}  // namespace
+
+Command ParseArguments(int argc, char** argv) {
+  Values values;
+  CLI::App root("A container registry that keeps dangerous images from running.", "bulwark");
+  root.require_subcommand(1);
+  root.set_version_flag("--version", std::string("bulwark ") + BW_VERSION);
+  root.footer("Exit codes: 0 pass, 1 policy failed, 2 usage, 3 could not do it.");
+  AddServe(root, values);
+  AddScan(root, values);
+  AddDb(root, values);
+  AddPolicy(root, values);
+  AddException(root, values);
+  AddCopies(root, values);
+  AddUser(root, values);
+  AddSmall(root, values);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {  // the library's way to answer; caught here, at the edge
+    return {"", Answered{root.exit(e) == 0 ? 0 : 2}};
+  }
+  return values.chosen;
+}
+
+}  // namespace bulwark::cli
