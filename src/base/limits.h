@@ -45,7 +45,7 @@ inline constexpr std::uint64_t kLayerIndexBytes = 128 * kMiB;  // memory of one 
 inline constexpr std::uint64_t kInflateRatio = 200;             // inflated / compressed, judged after kInflateGrace
 inline constexpr std::uint64_t kInflateGrace = 1 * kGiB;
 inline constexpr std::uint64_t kPathBytes = 4096;
-inline constexpr std::uint64_t kCatalogedFileBytes = 64 * kMiB; // a file that a cataloguer gets whole
+inline constexpr std::uint64_t kCatalogedFileBytes = 128 * kMiB; // a file that a cataloguer gets whole; with kArchiveHeldBytes it fits kWorkerMemory
 inline constexpr std::uint64_t kLayerFactsBytes = 64 * kMiB;    // encoded facts that a worker may return
 inline constexpr std::uint64_t kPackagesPerLayer = 200'000;
 inline constexpr std::uint64_t kZstdWindowLog = 27;             // 128 MiB
@@ -54,6 +54,8 @@ inline constexpr std::uint64_t kArchiveEntries = 100'000;
 inline constexpr std::uint64_t kArchiveBytes = 256 * kMiB;      // inflated from one archive file, all depths together
 inline constexpr std::uint64_t kArchiveHeldBytes = 64 * kMiB;   // inflated bytes of one archive file that are in memory at once
 inline constexpr std::uint64_t kArchiveEntryBytes = 4 * kMiB;   // a text member (pom.properties, MANIFEST.MF)
+inline constexpr std::uint64_t kPackageFileBytes = 4 * kMiB;    // package.json, METADATA, os-release: one package's own description
+inline constexpr std::uint64_t kGoModInfoBytes = 4 * kMiB;      // module list inside a Go program
 inline constexpr std::uint64_t kStanzaFields = 4096;            // of one deb822 stanza or METADATA header
 inline constexpr std::uint64_t kLockFileBytes = 16 * kMiB;      // JSON lock files; the parser needs about 6 times that
 inline constexpr std::uint64_t kLockFileDepth = 64;             // dependencies within dependencies
@@ -69,11 +71,24 @@ inline constexpr std::uint64_t kMergeGaps = 100;                // gaps that mer
 
 // Versions and advisories.
 inline constexpr std::uint64_t kVersionBytes = 1024;            // longer text is no version
+inline constexpr std::uint64_t kPurlBytes = 16 * kKiB;
+inline constexpr std::uint64_t kPurlQualifiers = 100;
 
 // Worker processes.
 inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace
 inline constexpr std::uint64_t kWorkerAddressSpace = 1 * kGiB;
 inline constexpr std::chrono::seconds kWorkerCpu{600};
 inline constexpr std::chrono::seconds kWorkerStall{60};         // no progress although bytes are there
+
+// Log-in.
+inline constexpr std::uint64_t kPasswordHashes = 2;             // at once, 19 MiB each
+inline constexpr std::uint64_t kPasswordHashQueue = 64;         // more callers are told to come back
+inline constexpr std::uint64_t kLockoutEntries = 100'000;       // (account, network) pairs remembered
+inline constexpr std::uint64_t kCachedLogins = 10'000;          // also tokens and users
+inline constexpr std::uint64_t kScopeBytes = 1024;              // one asked scope
+inline constexpr std::chrono::minutes kTokenLifetime{10};
+inline constexpr std::chrono::seconds kLoginCache{60};          // a verified Basic credential
+inline constexpr std::chrono::seconds kRightsLease{1};          // DESIGN 2.16
+inline constexpr std::uint64_t kAuditFieldBytes = 2048;         // one text of an audit row; longer ones are cut
 
 }  // namespace bulwark::limits
