@@ -13,6 +13,7 @@ namespace bulwark::cli {
 // How to reach a registry.
 struct Login {
   std::string username;
+  std::string password;      // filled by ReadLoginPassword, never an argument: those are seen in process lists
   bool password_stdin = false;
   bool plain_http = false;   // loopback hosts are plain anyway
   std::string ca_file;

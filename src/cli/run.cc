@@ -1,2 +1,52 @@
 #include "cli/run.h"
-namespace bulwark::cli { int Run(int, char**) { return 2; } }
+
+#include <csignal>
+#include <exception>
+
+#include "cli/exit_code.h"
+#include "cli/login.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+namespace bulwark::cli {
+namespace {
+
+struct Dispatch {
+  const std::string& verb;
+  int operator()(const Answered& a) const { return a.exit_code; }
+  int operator()(const ServeArguments& a) const { return RunServe(a); }
+  int operator()(const ScanArguments& a) const { return verb == "sbom" ? RunSbom(a) : RunScan(a); }
+  int operator()(const DbArguments& a) const { return RunDb(a); }
+  int operator()(const PolicyArguments& a) const { return RunPolicy(a); }
+  int operator()(const ExceptionArguments& a) const { return RunException(a); }
+  int operator()(const CopyArguments& a) const { return verb == "push" ? RunPush(a) : RunPull(a); }
+  int operator()(const WhyArguments& a) const { return RunWhy(a); }
+  int operator()(const UserArguments& a) const { return RunUser(a); }
+  int operator()(const VersionArguments& a) const { return RunVersion(a); }
+  int operator()(const PurlArguments& a) const { return RunPurl(a); }
+  int operator()(const WorkerArguments&) const { return RunWorker(); }
+};
+
+struct LogIn {
+  template <typename T>
+  Status operator()(T& arguments) const {
+    if constexpr (requires { arguments.login; }) return ReadLoginPassword(arguments.login);
+    return {};
+  }
+};
+
+}  // namespace
+
+int Run(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // sendfile and closed pipes are errors to handle, not reasons to die
+  try {
+    Command command = ParseArguments(argc, argv);
+    if (auto ready = std::visit(LogIn{}, command.arguments); !ready) return Fail(ready.error());
+    return std::visit(Dispatch{command.verb}, command.arguments);
+  } catch (const std::exception& e) {
+    ErrorLine(std::string("stopped by a bug: ") + e.what() + "; please report it");
+    return kCouldNot;
+  }
+}
+
+}  // namespace bulwark::cli

@@ -1,0 +1,256 @@
+#include "cli/image_input.h"
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/strings.h"
+#include "base/sync.h"
+#include "catalog/analyze.h"
+#include "cli/login.h"
+#include "cli/terminal.h"
+#include "cli/tree.h"
+#include "crypto/hash.h"
+#include "formats/oci.h"
+#include "remote/local_image.h"
+
+namespace bulwark::cli {
+namespace {
+
+constexpr int kReadAgainRounds = 3;      // links of links: each round can only uncover files of other layers
+constexpr std::size_t kLayersAtOnce = 2;
+constexpr std::chrono::milliseconds kLayerWait = std::chrono::hours(1);
+
+// One layer: where its bytes are (after reading), and what they say.
+struct Layer {
+  Digest digest;
+  remote::OpenedFile file;
+  image::LayerRecord record;
+};
+
+// Progress that layer threads share.
+class SharedProgress {
+ public:
+  explicit SharedProgress(std::uint64_t total) : progress_("reading layers"), total_(total) {}
+  void Add(std::uint64_t bytes, std::string_view what) {
+    MutexLock lock(mutex_);
+    done_ += bytes;
+    progress_.Update(done_, total_, what);
+  }
+
+ private:
+  Mutex mutex_;
+  Progress progress_ BW_GUARDED_BY(mutex_);
+  std::uint64_t done_ BW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t total_;
+};
+
+// Runs body(0) … body(count - 1), kLayersAtOnce at a time; the first error.
+Status InParallel(std::size_t count, const std::function<Status(std::size_t)>& body) {
+  std::atomic<std::size_t> next{0};
+  Mutex mutex;
+  Status first;
+  auto run = [&] {
+    for (std::size_t i; (i = next.fetch_add(1)) < count;) {
+      Status status = body(i);
+      if (status.ok()) continue;
+      MutexLock lock(mutex);
+      if (first.ok()) first = status;
+      next = count;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < std::min(kLayersAtOnce, count); ++i) threads.emplace_back(run);
+  run();
+  for (auto& thread : threads) thread.join();
+  return first;
+}
+
+Status WriteTo(int fd, ByteSpan bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("write a temporary file");
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+// Downloads a layer while the analyser follows it.
+Status FetchLayer(const remote::ImageReference& reference, const Login& login, const formats::Descriptor& descriptor,
+                  service::Analyzer& analyzer, SharedProgress& progress, Layer& layer) {
+  BW_TRY(auto session, OpenSession(reference, login));
+  layer.digest = descriptor.digest;
+  BW_TRY(layer.file.fd, remote::TemporaryFile());
+  BW_TRY(auto follower, analyzer.Follow(layer.file.fd.get()));
+  BW_CHECK(session->client.GetBlob(descriptor.digest, [&](ByteSpan bytes) -> Status {
+    if (layer.file.size + bytes.size() > descriptor.size) return Error{Errc::kDigest, "the registry sends more than " + descriptor.digest.str() + " has"};
+    BW_CHECK(WriteTo(layer.file.fd.get(), bytes));
+    layer.file.size += bytes.size();
+    follower->Grew(layer.file.size);
+    progress.Add(bytes.size(), descriptor.digest.short_str());
+    return {};
+  }));
+  follower->Finished(layer.file.size);
+  BW_TRY(layer.record, follower->Wait(kLayerWait));
+  return {};
+}
+
+// Merges, reading files again that matter only through links of other layers.
+Result<catalog::Inventory> AssembleLayers(service::Analyzer& analyzer, std::vector<Layer>& layers) {
+  for (int round = 0;; ++round) {
+    std::vector<const image::LayerRecord*> records;
+    std::vector<Digest> digests;
+    for (const auto& layer : layers) {
+      records.push_back(&layer.record);
+      digests.push_back(layer.digest);
+    }
+    catalog::Assembled assembled = catalog::Assemble(records, digests);
+    if (assembled.unread.empty()) return std::move(assembled.inventory);
+    if (round == kReadAgainRounds) {
+      for (auto& gap : catalog::AsGaps(assembled.unread)) assembled.inventory.gaps.push_back(std::move(gap));
+      return std::move(assembled.inventory);
+    }
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      std::vector<image::Unread> mine;
+      for (const auto& unread : assembled.unread)
+        if (unread.layer == i) mine.push_back(unread);
+      if (mine.empty()) continue;
+      BW_TRY(layers[i].record, analyzer.ReadAgain(layers[i].file.fd.get(), layers[i].file.size, layers[i].record, mine));
+    }
+  }
+}
+
+// What a runtime unpacks must be what we read (attacks: descriptor-lies).
+void CheckDiffIds(const formats::ImageConfig& config, const std::vector<Layer>& layers, catalog::Inventory& inventory) {
+  auto blind = [&](std::string reason) { inventory.gaps.push_back({image::GapKind::kBlind, "", "merge", std::move(reason)}); };
+  for (const auto& problem : config.problems) blind("image config: " + problem);
+  if (!config.has_rootfs) return;
+  if (config.diff_ids.size() != layers.size()) return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " + std::to_string(layers.size()));
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (layers[i].record.diff_id != config.diff_ids[i]) blind("layer " + std::to_string(i) + " does not have the diff_id that the config states");
+}
+
+Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, service::Analyzer& analyzer, std::vector<Layer> layers) {
+  BW_TRY(out.inventory, AssembleLayers(analyzer, layers));
+  if (config) {
+    CheckDiffIds(*config, layers, out.inventory);
+    out.platform = config->platform.str();
+  }
+  return out;
+}
+
+Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analyzer) {
+  BW_TRY(auto reference, remote::ParseImageReference(a.target));
+  if (a.offline) return Error{Errc::kInvalid, "--offline, but '" + a.target + "' is no file or directory here, so it must be a registry's"};
+  BW_TRY(auto session, OpenSession(reference, a.login));
+  BW_TRY(auto manifest, session->client.GetManifest(reference.api_reference()));
+  BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
+  for (int depth = 0; document.kind == formats::DocumentKind::kIndex; ++depth) {
+    if (depth == 4) return Error{Errc::kLimit, "the index is nested too deep"};
+    BW_TRY(auto child, remote::ChoosePlatform(document.manifests, a.platform));
+    BW_TRY(manifest, session->client.GetManifest(child.digest.str()));
+    BW_TRY(document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
+  }
+  std::string config_bytes;
+  if (document.config->size > limits::kConfigBytes) return Error{Errc::kLimit, "the image config is too large"};
+  BW_CHECK(session->client.GetBlob(document.config->digest, [&](ByteSpan bytes) -> Status {
+    if (config_bytes.size() + bytes.size() > limits::kConfigBytes) return Error{Errc::kLimit, "the image config is too large"};
+    config_bytes.append(AsText(bytes));
+    return {};
+  }));
+  auto config = formats::ParseImageConfig(config_bytes);
+  std::uint64_t total = 0;
+  for (const auto& layer : document.layers) total += layer.size;
+  SharedProgress progress(total);
+  std::vector<Layer> layers(document.layers.size());
+  BW_CHECK(InParallel(layers.size(), [&](std::size_t i) { return FetchLayer(reference, a.login, document.layers[i], analyzer, progress, layers[i]); }));
+  ImageInput out;
+  out.name = a.target;
+  out.repository = reference.repository;
+  out.tag = reference.tag;
+  out.digest = manifest.digest;
+  return Finish(std::move(out), &config, analyzer, std::move(layers));
+}
+
+Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, service::Analyzer& analyzer) {
+  BW_TRY(auto found, remote::FindImage(files, a.platform));
+  auto config = formats::ParseImageConfig(found.config);
+  std::vector<Layer> layers(found.layers.size());
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    BW_TRY(layers[i].file, files.Open(found.layers[i].file));
+    total += layers[i].file.size;
+  }
+  SharedProgress progress(total);
+  BW_CHECK(InParallel(layers.size(), [&](std::size_t i) -> Status {
+    BW_TRY(layers[i].record, analyzer.Read(layers[i].file.fd.get(), layers[i].file.size));
+    // A docker archive does not name its layers; they are known by their uncompressed digest then.
+    layers[i].digest = found.layers[i].digest.value_or(layers[i].record.diff_id);
+    progress.Add(layers[i].file.size, layers[i].digest.short_str());
+    return {};
+  }));
+  ImageInput out;
+  out.name = found.name.empty() ? a.target : found.name;
+  out.digest = found.manifest ? found.manifest->digest : found.config_digest;
+  return Finish(std::move(out), &config, analyzer, std::move(layers));
+}
+
+Result<ImageInput> ReadPacked(const ScanArguments& a, remote::OpenedFile packed, service::Analyzer& analyzer) {
+  std::vector<Layer> layers(1);
+  layers[0].file = std::move(packed);
+  BW_TRY(layers[0].record, analyzer.Read(layers[0].file.fd.get(), layers[0].file.size));
+  layers[0].digest = layers[0].record.diff_id;
+  ImageInput out;
+  out.name = a.target;
+  return Finish(std::move(out), nullptr, analyzer, std::move(layers));
+}
+
+Result<UniqueFd> SpoolStandardInput() {
+  BW_TRY(UniqueFd fd, remote::TemporaryFile());
+  Bytes buffer(1 << 20);
+  Progress progress("reading standard input");
+  for (std::uint64_t done = 0;;) {
+    ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("read standard input");
+    if (n == 0) return fd;
+    BW_CHECK(WriteTo(fd.get(), ByteSpan(buffer).first(static_cast<std::size_t>(n))));
+    progress.Update(done += static_cast<std::uint64_t>(n), 0, "");
+  }
+}
+
+bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+}  // namespace
+
+Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer) {
+  if (a.target == "-") {
+    BW_TRY(UniqueFd fd, SpoolStandardInput());
+    BW_TRY(auto files, remote::ArchiveFiles(std::move(fd)));
+    return ReadFiles(a, *files, analyzer);
+  }
+  struct stat info {};
+  if (::stat(a.target.c_str(), &info) != 0) return ReadRegistry(a, analyzer);
+  if (S_ISDIR(info.st_mode)) {
+    if (Exists(a.target + "/index.json") && Exists(a.target + "/oci-layout")) return ReadFiles(a, *remote::DirectoryFiles(a.target), analyzer);
+    BW_TRY(auto packed, PackTree(a.target));
+    return ReadPacked(a, std::move(packed), analyzer);
+  }
+  UniqueFd fd(::open(a.target.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open " + a.target);
+  auto files = remote::ArchiveFiles(std::move(fd));
+  bool image = files.ok() && ((*files)->Open("index.json").ok() || (*files)->Open("manifest.json").ok());
+  if (image) return ReadFiles(a, **files, analyzer);
+  BW_TRY(auto packed, PackFile(a.target));
+  return ReadPacked(a, std::move(packed), analyzer);
+}
+
+}  // namespace bulwark::cli

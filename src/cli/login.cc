@@ -1,0 +1,54 @@
+#include "cli/login.h"
+
+#include <optional>
+
+#include "base/strings.h"
+#include "cli/terminal.h"
+
+namespace bulwark::cli {
+namespace {
+
+Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& host, const Login& login) {
+  if (login.username.empty()) return remote::FindCredentials(host);
+  return std::optional<remote::Credentials>({login.username, login.password});
+}
+
+std::unique_ptr<net::HttpClient> Http(const Login& login) {
+  net::HttpClientOptions options;
+  options.ca_file = login.ca_file;
+  options.user_agent = std::string("bulwark/") + BW_VERSION;
+  return net::MakeHttpClient(options);
+}
+
+}  // namespace
+
+Status ReadLoginPassword(Login& login) {
+  if (login.username.empty()) return {};
+  if (login.password_stdin) {
+    BW_TRY(login.password, ReadLine());
+  } else {
+    BW_TRY(login.password, ReadPassword("Password of " + login.username + ": "));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login) {
+  BW_TRY(auto credentials, CredentialsFor(reference.host, login));
+  return std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+}
+
+Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login) {
+  std::string_view host = registry;
+  Login chosen = login;
+  if (host.starts_with("http://")) chosen.plain_http = true;
+  if (auto scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
+  while (host.ends_with("/")) host.remove_suffix(1);
+  // The grammar of image references is the one check of host names.
+  std::string text = std::string(host) + "/library/any";
+  auto reference = remote::ParseImageReference(text);
+  if (!reference || host.find('/') != std::string_view::npos || !EqualsIgnoreCase(reference->host, host))
+    return Error{Errc::kInvalid, "'" + registry + "' is not the host of a registry; write it as in localhost:8080"};
+  return OpenSession(*reference, chosen);
+}
+
+}  // namespace bulwark::cli

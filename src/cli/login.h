@@ -1,0 +1,29 @@
+#pragma once
+// A session with a registry: reference, log-in, HTTP client.
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "cli/arguments.h"
+#include "net/http_client.h"
+#include "remote/registry_client.h"
+
+namespace bulwark::cli {
+
+struct Session {
+  Session(std::unique_ptr<net::HttpClient> http_client, const remote::ImageReference& reference, bool plain_http,
+          std::optional<remote::Credentials> credentials)
+      : http(std::move(http_client)), client(*http, reference, plain_http, std::move(credentials)) {}
+  std::unique_ptr<net::HttpClient> http;
+  remote::RegistryClient client;
+};
+
+// With --username: reads its password from standard input or the terminal, once for all sessions.
+Status ReadLoginPassword(Login& login);
+// Credentials: --username, else the log-in that Docker or podman stored.
+Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login);
+// For API verbs, which are given a registry's host: "localhost:8080", or an address with http:// or https://.
+Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login);
+
+}  // namespace bulwark::cli
