@@ -41,16 +41,20 @@ Result<std::string> HashPassword(std::string_view password);
 // NIST SP 800-63B basics: at least 12 characters, not the user's name, not one repeated character. kInvalid says what is missing.
 Status CheckNewPassword(std::string_view user, std::string_view password);
 
-// Directory of users and grants, over a transaction, so that callers audit in the same one.
+// Directory of users and grants, over a transaction, so that callers audit in the same one. After a change that took
+// something away call Authenticator::Forget before acknowledging it. Names: [a-z0-9][a-z0-9._-]{0,63}. kInvalid, kExists,
+// kNotFound.
 Result<User> CreateUser(storage::Tx& tx, std::string_view name, std::string_view password_hash, PrincipalKind kind, Time now);
 Result<std::optional<User>> FindUser(const storage::ReadTx& tx, std::string_view name);
 Result<std::vector<User>> ListUsers(const storage::ReadTx& tx, std::int64_t after, std::size_t limit);
 Status SetPassword(storage::Tx& tx, std::int64_t user_id, std::string_view password_hash, bool must_change);
 Status SetDisabled(storage::Tx& tx, std::int64_t user_id, bool disabled);  // its tokens die with it
+Status DeleteUser(storage::Tx& tx, std::int64_t user_id);  // with its grants and tokens; its id is never used again
+// `repositories`: see scope.h, CheckRepositoryGlob. A one-component repository name is matched as written ("*", "**").
 Result<Grant> AddGrant(storage::Tx& tx, std::int64_t user_id, std::string_view role, std::string_view repositories);
 Status RemoveGrant(storage::Tx& tx, std::int64_t grant_id);
 Result<std::vector<Grant>> ListGrants(const storage::ReadTx& tx, std::int64_t user_id);
-Result<bool> AnyAdministrator(const storage::ReadTx& tx);
+Result<bool> AnyAdministrator(const storage::ReadTx& tx);  // an enabled one, with the role on "**"
 
 struct IssuedToken {
   std::string token;              // opaque, 256 bits, shown once; only its hash is stored
@@ -65,12 +69,14 @@ class Authenticator {
   // kUnauthenticated (also locked out, disabled, unknown: alike in text and cost), kUnavailable when too many wait.
   virtual Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) = 0;
   virtual Result<Principal> Bearer(std::string_view token) = 0;  // kUnauthenticated
-  // "repository:team/app:pull,push" each; unknown verbs dropped; kLimit above limits::kTokenScopes, kInvalid for bad grammar.
+  // "repository:team/app:pull,push" each (scope.h, ParseScopes); what is unknown or not held is dropped; kLimit above
+  // limits::kTokenScopes, kInvalid for control characters, kDenied while a new password is due.
   virtual Result<IssuedToken> Issue(const Principal& principal, const std::vector<std::string>& scopes) = 0;
   // May the principal do that there? Token scopes narrow the user's grants, never widen them. Rights are those of now.
   virtual Result<bool> Allowed(const Principal& principal, Verb verb, std::string_view repository) = 0;
-  virtual Result<bool> AllowedAnywhere(const Principal& principal, Verb verb) = 0;  // for verbs that are not about a repository
-  virtual void Forget() = 0;      // drops every cached right; called inside the write path before acknowledging a change
+  // For verbs that are not about a repository: held by a grant on "**". A scoped token carries none of them.
+  virtual Result<bool> AllowedAnywhere(const Principal& principal, Verb verb) = 0;
+  virtual void Forget() = 0;      // drops every cached right; called after the commit and before a change is acknowledged
 };
 // Both outlive it.
 std::unique_ptr<Authenticator> MakeAuthenticator(storage::Database& database, const Clock& clock);

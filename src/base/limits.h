@@ -73,6 +73,12 @@ inline constexpr std::uint64_t kMergeGaps = 100;                // gaps that mer
 inline constexpr std::uint64_t kVersionBytes = 1024;            // longer text is no version
 inline constexpr std::uint64_t kPurlBytes = 16 * kKiB;
 inline constexpr std::uint64_t kPurlQualifiers = 100;
+inline constexpr std::uint64_t kAdvisoryRecords = 5'000'000;    // of one advisory file
+inline constexpr std::uint64_t kAdvisoryTextBytes = 4096;       // id, version, link
+inline constexpr std::uint64_t kAdvisoryVersions = 50'000;      // single versions of one record
+inline constexpr std::uint64_t kAdvisoryAliases = 1000;
+inline constexpr std::uint64_t kFeedDocumentBytes = 64 * kMiB;  // one document or line of a feed
+inline constexpr std::uint64_t kFeedBytes = 16 * kGiB;          // one feed, unpacked
 
 // Worker processes.
 inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace
