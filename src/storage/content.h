@@ -34,7 +34,7 @@ struct Page {
 // `limit` is clamped to 1..limits::kPageMaximum.
 struct PageRequest {
   std::size_t limit = 100;
-  std::string after;  // empty: from the start. An `after` that is no cursor of the list gives kInvalid
+  std::string after;  // empty: from the start. Lists by name take any text, lists by id give kInvalid for what is no id
 };
 
 // ---- projects and repositories ----
