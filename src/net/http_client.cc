@@ -1,0 +1,243 @@
+// The client on libcurl's easy interface. Redirects are followed here, not by libcurl, because what may go along to
+// another origin is a decision of ours (attacks: redirect-credential-theft).
+#include "net/http_client.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+
+#include <curl/curl.h>
+
+#include "base/limits.h"
+#include "base/strings.h"
+
+namespace bulwark::net {
+namespace {
+
+constexpr int kRedirects = 5;
+constexpr std::size_t kAnswerHeaderBytes = 256 << 10;
+
+struct CurlFree {
+  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+template <typename T>
+using Owned = std::unique_ptr<T, CurlFree>;
+
+// One transfer: what libcurl's callbacks fill. `error` is ours when a callback ended the transfer.
+struct Transfer {
+  const HttpClientRequest& request;
+  HttpClientResponse response;
+  std::size_t header_bytes = 0;
+  std::optional<Error> error;
+
+  bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
+};
+
+std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string_view line(data, size * count);
+  transfer.header_bytes += line.size();
+  if (transfer.header_bytes > kAnswerHeaderBytes) {
+    transfer.error = Error{Errc::kLimit, "answer headers are larger than " + FormatBytes(kAnswerHeaderBytes)};
+    return 0;
+  }
+  if (line.starts_with("HTTP/")) {  // also after "100 Continue" and a proxy's answer: the last one counts
+    transfer.response.headers.clear();
+    const std::size_t space = line.find(' ');
+    const auto status = space == line.npos ? std::nullopt : ParseUint(Trim(line.substr(space + 1).substr(0, 3)));
+    transfer.response.status = status ? static_cast<int>(*status) : 0;
+  } else if (const std::size_t colon = line.find(':'); colon != line.npos) {
+    transfer.response.headers.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
+  }
+  return line.size();
+}
+
+std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string_view bytes(data, size * count);
+  if (transfer.ToSink()) {
+    if (Status stored = transfer.request.sink(AsBytes(bytes)); !stored.ok()) {
+      transfer.error = stored.error();
+      return CURL_WRITEFUNC_ERROR;
+    }
+    return bytes.size();
+  }
+  if (bytes.size() > transfer.request.limit - transfer.response.body.size()) {
+    transfer.error = Error{Errc::kLimit, "answer is larger than " + FormatBytes(transfer.request.limit)};
+    return CURL_WRITEFUNC_ERROR;
+  }
+  transfer.response.body += bytes;
+  return bytes.size();
+}
+
+std::size_t OnSend(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  auto got = transfer.request.body_source->Read({reinterpret_cast<std::uint8_t*>(data), size * count});
+  if (got.ok()) return *got;
+  transfer.error = got.error();
+  return CURL_READFUNC_ABORT;
+}
+
+std::string UrlPart(CURLU* url, CURLUPart part, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
+  std::string out = text;
+  curl_free(text);
+  return out;
+}
+
+// Scheme, host and port decide what counts as the same place.
+std::string Origin(CURLU* url) {
+  return UrlPart(url, CURLUPART_SCHEME) + "://" + ToLower(UrlPart(url, CURLUPART_HOST)) + ":" +
+         UrlPart(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+}
+
+bool IsHttp(CURLU* url) {
+  const std::string scheme = UrlPart(url, CURLUPART_SCHEME);
+  return scheme == "http" || scheme == "https";
+}
+
+// The next hop of a redirect. Refuses other schemes, log-ins inside the URL, and leaving TLS.
+Result<std::string> NextUrl(CURLU* url, std::string_view location) {
+  const bool secure = UrlPart(url, CURLUPART_SCHEME) == "https";
+  if (curl_url_set(url, CURLUPART_URL, std::string(location).c_str(), 0) != CURLUE_OK || !IsHttp(url))
+    return Error{Errc::kUnavailable, "redirected to an address that is none"};
+  if (secure && UrlPart(url, CURLUPART_SCHEME) != "https") return Error{Errc::kUnavailable, "redirected from https to http"};
+  if (!UrlPart(url, CURLUPART_USER).empty()) return Error{Errc::kUnavailable, "redirected to an address with a log-in inside"};
+  return UrlPart(url, CURLUPART_URL);
+}
+
+bool IsCredential(std::string_view name) {
+  return EqualsIgnoreCase(name, "authorization") || EqualsIgnoreCase(name, "cookie") || EqualsIgnoreCase(name, "proxy-authorization");
+}
+
+bool IsRedirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
+
+class CurlClient final : public HttpClient {
+ public:
+  explicit CurlClient(HttpClientOptions options) : options_(std::move(options)), handle_(curl_easy_init()) {}
+  Result<HttpClientResponse> Send(const HttpClientRequest& request) override;
+
+ private:
+  Result<HttpClientResponse> Once(const HttpClientRequest& request, const std::string& url, bool with_credentials);
+  void SetConnection();
+  void SetMethod(const HttpClientRequest& request, Transfer& transfer);
+  Owned<curl_slist> SetHeaders(const HttpClientRequest& request, bool with_credentials);
+
+  HttpClientOptions options_;
+  Owned<CURL> handle_;
+  std::array<char, CURL_ERROR_SIZE> message_{};
+};
+
+Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
+  if (!handle_) return Error{Errc::kUnavailable, "libcurl could not be started"};
+  Owned<CURLU> url(curl_url());
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, request.url.c_str(), 0) != CURLUE_OK || !IsHttp(url.get()))
+    return Error{Errc::kInvalid, "\"" + request.url + "\" is no http or https address"};
+  if (!UrlPart(url.get(), CURLUPART_USER).empty()) return Error{Errc::kInvalid, "an address may not contain a log-in"};
+  const std::string first_origin = Origin(url.get());
+  const bool may_follow = request.follow_redirects && (request.method == "GET" || request.method == "HEAD");
+  bool with_credentials = true;
+  std::string address = request.url;
+  for (int hop = 0;; ++hop) {
+    BW_TRY(HttpClientResponse response, Once(request, address, with_credentials));
+    response.url = address;
+    const auto location = response.Header("location");
+    if (!may_follow || !IsRedirect(response.status) || !location) return response;
+    if (hop == kRedirects) return Error{Errc::kUnavailable, "redirected more than 5 times"};
+    BW_TRY(address, NextUrl(url.get(), *location));
+    // Once away from where they were meant for, credentials do not come back.
+    if (Origin(url.get()) != first_origin) with_credentials = false;
+  }
+}
+
+Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const std::string& url, bool with_credentials) {
+  Transfer transfer{request, {}, 0, std::nullopt};
+  curl_easy_reset(handle_.get());  // keeps the connections
+  SetConnection();
+  curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());
+  SetMethod(request, transfer);
+  const Owned<curl_slist> headers = SetHeaders(request, with_credentials);
+  curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(handle_.get(), CURLOPT_HEADERFUNCTION, OnHeader);
+  curl_easy_setopt(handle_.get(), CURLOPT_HEADERDATA, &transfer);
+  curl_easy_setopt(handle_.get(), CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(handle_.get(), CURLOPT_WRITEDATA, &transfer);
+  const std::string range = request.resume_at ? std::to_string(*request.resume_at) + "-" : "";
+  if (request.resume_at) curl_easy_setopt(handle_.get(), CURLOPT_RANGE, range.c_str());
+  const CURLcode code = curl_easy_perform(handle_.get());
+  if (transfer.error) return *std::move(transfer.error);
+  if (code == CURLE_OK) return std::move(transfer.response);
+  const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+  return Error{invalid ? Errc::kInvalid : Errc::kUnavailable,
+               url + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
+}
+
+void CurlClient::SetConnection() {
+  CURL* h = handle_.get();
+  message_[0] = 0;
+  curl_easy_setopt(h, CURLOPT_ERRORBUFFER, message_.data());
+  curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options_.connect_timeout_s));
+  curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout_s));
+  curl_easy_setopt(h, CURLOPT_USERAGENT, options_.user_agent.empty() ? "bulwark/" BW_VERSION : options_.user_agent.c_str());
+  curl_easy_setopt(h, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, options_.verify_tls ? 1L : 0L);
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, options_.verify_tls ? 2L : 0L);
+  // Beside the folder of the system's anchors, which stays.
+  if (!options_.ca_file.empty()) curl_easy_setopt(h, CURLOPT_CAINFO, options_.ca_file.c_str());
+}
+
+void CurlClient::SetMethod(const HttpClientRequest& request, Transfer& transfer) {
+  CURL* h = handle_.get();
+  if (request.method == "HEAD") {
+    curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  if (request.body_source) {
+    curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(h, CURLOPT_READFUNCTION, OnSend);
+    curl_easy_setopt(h, CURLOPT_READDATA, &transfer);
+    curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, request.body_size ? static_cast<curl_off_t>(*request.body_size) : curl_off_t{-1});
+    curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+  } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
+    curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(h, CURLOPT_POSTFIELDS, request.body.data());  // outlives the transfer
+  }
+  curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+}
+
+Owned<curl_slist> CurlClient::SetHeaders(const HttpClientRequest& request, bool with_credentials) {
+  curl_slist* list = nullptr;
+  bool has_type = false;
+  for (const auto& [name, value] : request.headers) {
+    if (!with_credentials && IsCredential(name)) continue;
+    has_type |= EqualsIgnoreCase(name, "content-type");
+    // libcurl leaves out "Name:" and wants "Name;" for an empty value.
+    const std::string line = value.empty() ? name + ";" : name + ": " + value;
+    list = curl_slist_append(list, line.c_str());
+  }
+  if (!has_type) list = curl_slist_append(list, "Content-Type:");  // no form type that nobody asked for
+  return Owned<curl_slist>(list);
+}
+
+}  // namespace
+
+std::optional<std::string_view> HttpClientResponse::Header(std::string_view lower_case_name) const {
+  for (const auto& [name, value] : headers)
+    if (name == lower_case_name) return value;
+  return std::nullopt;
+}
+
+std::unique_ptr<HttpClient> MakeHttpClient(const HttpClientOptions& options) {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  return std::make_unique<CurlClient>(options);
+}
+
+}  // namespace bulwark::net
