@@ -79,6 +79,7 @@ inline constexpr std::uint64_t kAdvisoryVersions = 50'000;      // single versio
 inline constexpr std::uint64_t kAdvisoryAliases = 1000;
 inline constexpr std::uint64_t kFeedDocumentBytes = 64 * kMiB;  // one document or line of a feed
 inline constexpr std::uint64_t kFeedBytes = 16 * kGiB;          // one feed, unpacked
+inline constexpr std::uint64_t kFeedArchiveBytes = 1 * kGiB;    // a zip archive, which is read whole
 
 // Worker processes.
 inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace

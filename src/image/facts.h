@@ -58,7 +58,8 @@ struct OwnedFile {
 // Everything that one cataloguer read out of one file.
 struct FileFacts {
   std::uint32_t entry = 0;  // index into LayerRecord::entries
-  std::string cataloger;    // row name in catalog/catalogers.cc
+  std::string cataloger;    // row name in catalog/catalogers.cc; empty: no cataloguer had a use for the file
+  std::string read_as;      // the final path under which it was read again (image::Unread); empty: its own path
   std::string md5;          // of the file's bytes, lower-case hex: compared with OwnedFile::md5
   std::vector<Package> packages;
   std::vector<OwnedFile> owned;

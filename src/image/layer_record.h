@@ -23,6 +23,7 @@ struct Entry {
   std::uint64_t size = 0;    // of a file's data
   std::string path;          // cleaned as a runtime cleans it: no leading "/", no "..", no "."; a whiteout's target without ".wh."
   std::string link;          // target of a symlink (verbatim) or hard link (cleaned)
+  std::uint64_t offset = 0;  // of its first header block in the tar
   auto operator<=>(const Entry&) const = default;
 };
 
@@ -57,5 +58,8 @@ struct LayerRecord {
 // declared size alone.
 Bytes Encode(const LayerRecord& record);
 Result<LayerRecord> DecodeLayerRecord(ByteSpan bytes);
+
+// Memory that an entry takes in an index, heap included; the sum is bounded by limits::kLayerIndexBytes.
+std::uint64_t IndexBytes(const Entry& entry);
 
 }  // namespace bulwark::image

@@ -20,7 +20,9 @@ struct MergedFile {
 };
 
 // A file that matters under the name it has in the final tree, but was not catalogued as such in its layer (reached
-// through another layer's link). Read it once more (catalog::ReadAgain), then merge again with the result.
+// through another layer's link). Read it once more (catalog::ReadAgain), then merge again with the result: facts with
+// FileFacts::read_as set to `path`; if no cataloguer has a use for it, one such FileFacts without a cataloguer. Without
+// that mark merge asks for it again.
 struct Unread {
   std::uint32_t layer = 0;
   std::uint32_t entry = 0;
