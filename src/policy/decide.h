@@ -17,7 +17,9 @@ std::string_view Name(Outcome outcome);  // "allow", "warn", "deny", "pending"
 struct Reason {
   Effect effect = Effect::kDeny;
   std::string policy;
-  std::string rule;       // rule id, or "unscanned", "unscannable", "gaps", "stale_data", "artifacts", "grace", "exception"
+  // Rule id, or "unscanned", "unscannable", "gaps", "stale_data", "artifacts", "grace", "exception", "no policy",
+  // "platforms". An audit-only policy's reasons have kAllow and say so.
+  std::string rule;
   std::string message;    // one sentence for the person whose push or pull it is, with CVE, package and fixed version
   std::uint32_t count = 0;
   std::vector<std::string> findings;
@@ -37,6 +39,16 @@ struct Decision {
 // Judges at `as_of`. All matching policies must pass; enforce beats warn beats audit (audit reasons are listed, they
 // decide nothing). No matching policy: deny.
 Decision Decide(const Facts& facts, std::span<const Policy> policies, PointOfUse at, Time as_of);
+
+// Whether the policy speaks about this repository at this point of use.
+bool Applies(const Policy& policy, std::string_view repository, PointOfUse at);
+
+// Whether the decision is a denial, or would be one without grace: what the service keeps as Facts::denied_since.
+bool DeniedWithoutGrace(const Decision& decision);
+
+// Whether a finding meets the matcher at `as_of`. What is not known never helps a finding: an unknown severity, and every
+// finding that could not be compared, counts as at least `on_unknown`; not-affected ones never match.
+bool Matches(const FindingMatcher& matcher, const match::Finding& finding, advisory::Severity on_unknown, Time as_of);
 
 // The decision for an index from those of its children (DESIGN 2.3): `worst` for push and admission, best for pull.
 struct ChildDecision {

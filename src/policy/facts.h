@@ -16,6 +16,7 @@ enum class PointOfUse : std::uint8_t { kPush = 1, kPull = 2, kAdmission = 3 };
 std::string_view Name(PointOfUse at);  // "push", …
 
 // An accepted risk: one vulnerability in one package in one place, until a date (DESIGN section 4).
+// Decide checks repository, reference, approver and dates again.
 struct Exception {
   std::int64_t id = 0;
   std::string vulnerability;  // CVE or any alias; exact
@@ -44,6 +45,9 @@ struct Facts {
   Time data_date = kNever;          // of the advisory data
   Time pushed{};                    // when the manifest came
   std::optional<Time> running_since;// last time it was seen running within 24 h (DESIGN 2.23): grace
+  // Since when its stored decision has been a denial (DeniedWithoutGrace in decide.h); without one, grace counts from
+  // running_since.
+  std::optional<Time> denied_since;
   std::vector<Exception> exceptions;// those whose repository and reference match
 };
 

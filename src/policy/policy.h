@@ -13,10 +13,16 @@
 #include "base/result.h"
 #include "policy/facts.h"
 
+namespace bulwark::formats {
+struct YamlNode;
+}
+
 namespace bulwark::policy {
 
 enum class Mode : std::uint8_t { kAudit = 1, kWarn = 2, kEnforce = 3 };
 enum class Effect : std::uint8_t { kAllow = 1, kWarn = 2, kDeny = 3 };
+std::string_view Name(Mode mode);      // "audit", "warn", "enforce"
+std::string_view Name(Effect effect);  // "allow", "warn", "deny"
 
 // What a rule looks for in a finding; every set field must hold.
 struct FindingMatcher {
@@ -24,9 +30,9 @@ struct FindingMatcher {
   std::optional<bool> fix_available;
   std::optional<Millis> fix_older_than;         // an unknown fix date counts as old
   std::optional<bool> known_exploited;
-  std::optional<double> score_at_least;
+  std::optional<double> score_at_least;         // an unknown score counts as the highest of its severity
   std::vector<std::string> ids;                 // any of these ids or aliases
-  std::vector<std::string> packages;            // globs
+  std::vector<std::string> packages;            // globs of package or source package names; "*" is every name
   std::optional<advisory::Class> kind;
 };
 
@@ -34,6 +40,14 @@ struct Rule {
   std::string id;
   Effect effect = Effect::kDeny;                // deny or warn
   FindingMatcher match;
+  std::string lacks;                            // not empty: it asks for facts that nobody gathers yet ("secret"): on_error
+};
+
+// A `require` rule. It cannot be met before signatures are verified, so it denies (never passes unseen).
+struct Requirement {
+  std::string id;
+  std::string kind;                             // "signature" or "attestation"
+  std::string terms;                            // canonical text of what it asks for
 };
 
 struct Unscanned {
@@ -47,6 +61,7 @@ struct Policy {
   std::vector<PointOfUse> at = {PointOfUse::kPush, PointOfUse::kPull, PointOfUse::kAdmission};
   Mode mode = Mode::kEnforce;
   std::vector<Rule> rules;
+  std::vector<Requirement> requirements;
   Unscanned unscanned;
   Effect unscannable_image = Effect::kDeny;     // blind gaps
   Effect unscannable_artifact = Effect::kAllow;
@@ -64,10 +79,13 @@ struct Policy {
 
 // Parses one YAML document. kInvalid with line and key for anything unknown, of the wrong type, or contradictory.
 Result<Policy> ParsePolicy(std::string_view yaml);
+Result<Policy> ReadPolicy(const formats::YamlNode& document);  // the same of a part of a larger document
 // "severity=high,fix=available": the matchers of `--fail-on`.
 Result<FindingMatcher> ParseMatchers(std::string_view text);
 // The built-in policy `default` on `**` (DESIGN section 4).
 const std::string& DefaultPolicyYaml();
 Policy DefaultPolicy();
+// The policy of `--fail-on`: one deny rule "fail-on", everywhere; what could not be scanned is denied too.
+Policy FailOnPolicy(FindingMatcher matcher);
 
 }  // namespace bulwark::policy
