@@ -124,13 +124,13 @@ bool IsFieldValue(std::string_view text) {
 }
 
 HeadScanner::State HeadScanner::Scan(std::string_view buffer) {
-  if (refusal_.why.data()) return State::kRefused;
-  while (next_ < buffer.size()) {
+  while (state_ == State::kMore && next_ < buffer.size()) {
     const auto c = static_cast<unsigned char>(buffer[next_++]);
     if (after_cr_) {
       if (c != '\n') return Refuse(400, "CR without LF");
       after_cr_ = false;
-      if (State state = EndOfLine(buffer); state != State::kMore) return state;
+      state_ = EndOfLine(buffer);
+      if (state_ != State::kMore) break;
     } else if (c == '\r') {
       after_cr_ = true;
     } else if (c == '\n') {
@@ -141,7 +141,7 @@ HeadScanner::State HeadScanner::Scan(std::string_view buffer) {
     if (first_line_ && next_ - line_begin_ > kFirstLineBytes + 2) return Refuse(414, "request line too long");
     if (next_ > limits::kHeaderBytes) return Refuse(431, "header fields too large");
   }
-  return State::kMore;
+  return state_;
 }
 
 HeadScanner::State HeadScanner::EndOfLine(std::string_view buffer) {
@@ -158,7 +158,7 @@ HeadScanner::State HeadScanner::EndOfLine(std::string_view buffer) {
 
 HeadScanner::State HeadScanner::Refuse(int status, std::string_view why) {
   refusal_ = {status, why};
-  return State::kRefused;
+  return state_ = State::kRefused;
 }
 
 std::optional<Refusal> ParseRequestHead(std::string_view head, RequestHead& out) {

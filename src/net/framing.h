@@ -48,6 +48,7 @@ class HeadScanner {
 
   std::size_t next_ = 0;        // first byte not looked at
   std::size_t line_begin_ = 0;
+  State state_ = State::kMore;
   bool first_line_ = true;
   bool after_cr_ = false;
   Refusal refusal_;

@@ -46,8 +46,9 @@ std::optional<std::string> DecodeSegment(std::string_view raw) {
   std::string out;
   out.reserve(raw.size());
   for (std::size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] == '\\') return std::nullopt;
-    if (raw[i] != '%') {
+    const auto plain = static_cast<unsigned char>(raw[i]);
+    if (plain == '\\' || plain < 0x20 || plain == 0x7f) return std::nullopt;
+    if (plain != '%') {
       out += raw[i];
       continue;
     }
