@@ -67,6 +67,8 @@ inline constexpr std::uint64_t kTarSparseEntries = 131'072;     // data regions 
 inline constexpr std::uint64_t kGzipNameBytes = 4 * kMiB;       // FNAME or FCOMMENT of a gzip member
 inline constexpr std::uint64_t kLayerRecordBytes = 192 * kMiB;  // memory that decoding one layer record may fill
 inline constexpr std::uint64_t kTreeNodes = 3'000'000;          // files and folders of a merged image
+inline constexpr std::uint64_t kTreeSteps = 50'000'000;          // path components that building one tree may follow
+inline constexpr std::uint64_t kAliasChecks = 2'000'000;        // names behind links that one merge looks at
 inline constexpr std::uint64_t kMergeGaps = 100;                // gaps that merge reports one by one
 
 // Versions and advisories.
@@ -86,6 +88,7 @@ inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the
 inline constexpr std::uint64_t kWorkerAddressSpace = 1 * kGiB;
 inline constexpr std::chrono::seconds kWorkerCpu{600};
 inline constexpr std::chrono::seconds kWorkerStall{60};         // no progress although bytes are there
+inline constexpr std::uint64_t kWorkerMessageBytes = kLayerFactsBytes + 1 * kMiB;  // one message, either way
 
 // Log-in.
 inline constexpr std::uint64_t kPasswordHashes = 2;             // at once, 19 MiB each

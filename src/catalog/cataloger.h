@@ -41,4 +41,9 @@ struct Cataloger {
 
 std::span<const Cataloger> Catalogers();  // the list, catalogers.cc
 
+// Whether some cataloguer wants a file for its path alone (programs are wanted for their mode as well), and whether one
+// of those is a database. For image::Merge.
+bool WantedByPath(std::string_view path);
+bool IsDatabasePath(std::string_view path);
+
 }  // namespace bulwark::catalog

@@ -83,8 +83,10 @@ Error Deb822::SkipStanza(Errc code, std::string_view what) {
 
 std::string Unfold(std::string_view value) {
   std::string out;
-  for (std::string_view line : Split(value, '\n')) {
-    line = Trim(line);
+  while (!value.empty()) {
+    std::size_t end = value.find('\n');
+    std::string_view line = Trim(value.substr(0, end));
+    value.remove_prefix(end == value.npos ? value.size() : end + 1);
     if (line.empty()) continue;
     if (!out.empty()) out += ' ';
     out += line;

@@ -1,0 +1,33 @@
+#pragma once
+// The steps of Assemble: pure functions over what merge left. Each adds to the draft; the order is in assemble.cc.
+
+#include <string>
+#include <vector>
+
+#include "catalog/inventory.h"
+#include "image/layer_record.h"
+#include "image/merge.h"
+
+namespace bulwark::catalog {
+
+struct Draft {
+  const std::vector<const image::LayerRecord*>& layers;
+  const std::vector<Digest>& digests;
+  image::Merged merged;
+  Inventory inventory;
+
+  void AddGap(image::GapKind kind, std::string path, std::string cataloger, std::string reason);
+};
+
+// Packages of the visible files, with their final paths; the same distribution package is listed once.
+void CollectPackages(Draft& draft);
+// Packages that only hidden databases show, marked, each database with a blind gap. Before FindDistribution.
+void AddHiddenPackages(Draft& draft);
+// os-release -> Inventory::os and ::distribution. A blind gap if there are distribution packages but no advisory key for them.
+void FindDistribution(Draft& draft);
+// Drops lock entries of packages that the same project has installed.
+void CompareLocks(Draft& draft);
+// Ownership of language packages, and programs that nobody owns and no cataloguer recognised.
+void FindOwners(Draft& draft);
+
+}  // namespace bulwark::catalog

@@ -1,0 +1,142 @@
+// Which distribution package claims a file (DESIGN 2.12). A claim is the image's own word: only a checksum that fits
+// makes it more. Programs that nobody claims and no cataloguer recognised are told, because nothing looks for their
+// vulnerabilities (attacks: removed-evidence).
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/log.h"
+#include "catalog/assembly.h"
+#include "catalog/paths.h"
+
+namespace bulwark::catalog {
+namespace {
+
+using image::GapKind;
+
+constexpr std::size_t kNamesInReason = 5;
+
+// Claims by path after the /usr merge; only of packages that are installed.
+class Claims {
+ public:
+  explicit Claims(const Draft& draft) {
+    for (const InventoryPackage& p : draft.inventory.packages) {
+      if (p.package.ecosystem == versions::Ecosystem::kDeb) sources_.try_emplace(p.package.name, p.package.source_name);
+    }
+    for (const image::MergedFile& file : draft.merged.files) {
+      for (const image::OwnedFile& claim : file.facts->owned) {
+        if (sources_.contains(claim.package)) claims_[MergedUsr(claim.path)].push_back(&claim);
+      }
+    }
+  }
+
+  bool Has(std::string_view path) const { return claims_.contains(MergedUsr(path)); }
+
+  // Sets ownership, owner and owner_source.
+  void Apply(InventoryPackage& p, std::string_view path, const std::string& md5) const {
+    auto at = claims_.find(MergedUsr(path));
+    if (at == claims_.end()) return;
+    // Several packages may claim a path (diversions, lists beside checksums): the best claim counts.
+    const image::OwnedFile* best = nullptr;
+    for (const image::OwnedFile* claim : at->second) {
+      Ownership ownership = claim->md5.empty() ? Ownership::kClaimed : claim->md5 == md5 ? Ownership::kVerified : Ownership::kMismatch;
+      if (!best || Rank(ownership) > Rank(p.ownership)) best = claim, p.ownership = ownership;
+    }
+    p.owner = best->package;
+    p.owner_source = sources_.at(best->package);
+  }
+
+ private:
+  // A recorded checksum says more than a list without one, also when it does not fit.
+  static int Rank(Ownership ownership) {
+    switch (ownership) {
+      case Ownership::kVerified: return 3;
+      case Ownership::kMismatch: return 2;
+      case Ownership::kClaimed: return 1;
+      case Ownership::kNone: break;
+    }
+    return 0;
+  }
+
+  std::map<std::string, std::string> sources_;                           // binary package -> source package
+  std::map<std::string, std::vector<const image::OwnedFile*>> claims_;   // point into the layer records
+};
+
+std::string_view OutermostFile(std::string_view path) { return path.substr(0, path.find("!/")); }
+
+void FindPackageOwners(Draft& draft, const Claims& claims) {
+  std::map<std::string_view, const std::string*> checksums;
+  for (const image::MergedFile& file : draft.merged.files) {
+    if (!file.facts->packages.empty()) checksums[file.path] = &file.facts->md5;
+  }
+  std::set<std::string> mismatches;
+  for (InventoryPackage& p : draft.inventory.packages) {
+    if (p.package.ecosystem == versions::Ecosystem::kDeb || p.package.locked_only || p.hidden) continue;
+    std::string_view path = OutermostFile(p.package.path);
+    auto checksum = checksums.find(path);
+    if (checksum == checksums.end()) continue;
+    claims.Apply(p, path, *checksum->second);
+    if (p.ownership != Ownership::kMismatch || !mismatches.insert(std::string(path)).second) continue;
+    draft.AddGap(GapKind::kPartial, std::string(path), p.cataloger, "the file differs from what package " + Printable(p.owner, 100) + " recorded");
+  }
+}
+
+// Executable regular files of the final tree by path. Whiteouts and replacements are followed by name; that suffices to
+// count what nobody knows.
+std::set<std::string> VisiblePrograms(const std::vector<const image::LayerRecord*>& layers) {
+  std::set<std::string> out;
+  auto remove_below = [&out](const std::string& folder) {
+    std::string first = folder.empty() ? "" : folder + "/";
+    for (auto at = out.lower_bound(first); at != out.end() && at->starts_with(first);) at = out.erase(at);
+  };
+  for (const image::LayerRecord* layer : layers) {
+    // A layer's whiteouts hide lower layers only, wherever they stand in the stream.
+    for (const image::Entry& entry : layer->entries) {
+      bool whiteout = entry.type == image::EntryType::kWhiteout;
+      if (!whiteout && entry.type != image::EntryType::kOpaque) continue;
+      if (whiteout) out.erase(entry.path);
+      remove_below(entry.path);
+    }
+    for (const image::Entry& entry : layer->entries) {
+      if (entry.type == image::EntryType::kWhiteout || entry.type == image::EntryType::kOpaque) continue;
+      if (entry.type == image::EntryType::kDirectory) continue;
+      out.erase(entry.path);
+      bool program = entry.type == image::EntryType::kFile && (entry.mode & 0111) && entry.size > 0;
+      if (program && IsProgramPlace(entry.path) && HasProgramName(entry.path) && !HasFolder(entry.path, "node_modules")) {
+        out.insert(entry.path);
+      }
+    }
+  }
+  return out;
+}
+
+void FindUnknownPrograms(Draft& draft, const Claims& claims) {
+  std::set<std::string> unknown = VisiblePrograms(draft.layers);
+  std::erase_if(unknown, [&](const std::string& path) { return claims.Has(path); });
+  bool has_database = false;
+  for (const image::MergedFile& file : draft.merged.files) {
+    if (file.facts->cataloger == "dpkg" || file.facts->cataloger == "other-database") has_database = true;
+    // What a cataloguer read, or already complained about, is known.
+    unknown.erase(file.path);
+  }
+  if (unknown.empty()) return;
+  std::string reason = std::to_string(unknown.size()) + " programs belong to no package and were not recognised: ";
+  std::size_t named = 0;
+  for (const std::string& path : unknown) {
+    if (named == kNamesInReason) break;
+    reason += (named++ ? ", " : "") + Printable(path, 200);
+  }
+  if (unknown.size() > named) reason += ", …";
+  bool nothing_known = !has_database && draft.inventory.packages.empty();
+  draft.AddGap(nothing_known ? GapKind::kBlind : GapKind::kPartial, "", "merge", std::move(reason));
+}
+
+}  // namespace
+
+void FindOwners(Draft& draft) {
+  Claims claims(draft);
+  FindPackageOwners(draft, claims);
+  FindUnknownPrograms(draft, claims);
+}
+
+}  // namespace bulwark::catalog

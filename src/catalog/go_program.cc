@@ -1,0 +1,38 @@
+// Go programs: the modules they were built from, and the standard library of the Go release that built them.
+#include "catalog/go_program.h"
+
+#include "catalog/go_build_info.h"
+#include "catalog/paths.h"
+#include "catalog/readers.h"
+
+namespace bulwark::catalog {
+namespace {
+
+void Add(Facts& facts, std::string_view path, std::string name, std::string version) {
+  image::Package package;
+  package.ecosystem = versions::Ecosystem::kGo;
+  package.name = std::move(name);
+  package.version = std::move(version);
+  package.path = path;
+  facts.packages.push_back(std::move(package));
+}
+
+}  // namespace
+
+bool IsProgram(std::string_view path, std::uint32_t mode) { return (mode & 0111) != 0 && !HasScriptName(path); }
+
+Result<Facts> ReadGoProgram(const LayerFile& file) {
+  BW_TRY(auto info, FindGoBuildInfo(file.bytes));
+  return info ? GoFacts(*info, file.path) : Facts();
+}
+
+// A module version "(devel)" stays as it is: it has no order, so matching answers unknown where advisories exist.
+Facts GoFacts(const GoBuildInfo& info, std::string_view path) {
+  Facts facts;
+  Add(facts, path, "stdlib", info.go_version);
+  if (info.main) Add(facts, path, info.main->path, info.main->version);
+  for (const GoModule& module : info.modules) Add(facts, path, module.path, module.version);
+  return facts;
+}
+
+}  // namespace bulwark::catalog

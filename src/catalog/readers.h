@@ -1,0 +1,47 @@
+#pragma once
+// What catalogers.cc lists: for each cataloguer which files it wants and how it reads one. Contract: cataloger.h.
+
+#include <cstdint>
+#include <string_view>
+
+#include "catalog/cataloger.h"
+
+namespace bulwark::catalog {
+
+// os-release(5): etc/os-release, usr/lib/os-release.
+bool IsOsRelease(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadOsRelease(const LayerFile& file);
+
+// var/lib/dpkg/status and status.d/* (distroless images).
+bool IsDpkgStatus(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadDpkgStatus(const LayerFile& file);
+
+// var/lib/dpkg/info/*.list, *.md5sums, status.d/*.md5sums: claims to files, as far as another cataloguer could want them.
+bool IsDpkgFileList(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadDpkgFileList(const LayerFile& file);
+
+// Package databases that no cataloguer reads yet: an image with one is blind, not clean.
+bool IsOtherDatabase(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadOtherDatabase(const LayerFile& file);
+
+// package.json below node_modules.
+bool IsNodePackage(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadNodePackage(const LayerFile& file);
+
+// package-lock.json, npm-shrinkwrap.json, lockfileVersion 1 to 3.
+bool IsNpmLock(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadNpmLock(const LayerFile& file);
+
+// *.dist-info/METADATA, *.egg-info, *.egg-info/PKG-INFO, EGG-INFO/PKG-INFO.
+bool IsPythonMetadata(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadPythonMetadata(const LayerFile& file);
+
+// Executable files: Go programs by their build information; packed programs are a gap.
+bool IsProgram(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadGoProgram(const LayerFile& file);
+
+// jar, war, ear and the like, also inside each other.
+bool IsJavaArchive(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadJavaArchive(const LayerFile& file);
+
+}  // namespace bulwark::catalog

@@ -1,0 +1,124 @@
+#include "catalog/runner.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "base/limits.h"
+#include "base/strings.h"
+#include "crypto/hash.h"
+
+namespace bulwark::catalog {
+namespace {
+
+// A cataloguer's own failure must not end the layer; std::bad_alloc is one as well when a file is hostile.
+Result<Facts> ReadGuarded(const Cataloger& cataloger, const LayerFile& file) {
+  try {
+    return cataloger.read(file);
+  } catch (const std::exception& e) {
+    return Error{Errc::kInternal, std::string("reading failed: ") + e.what()};
+  }
+}
+
+image::FileFacts Complete(const Cataloger& cataloger, std::uint32_t index, const LayerFile& file, Facts facts) {
+  image::FileFacts out;
+  out.entry = index;
+  out.cataloger = cataloger.name;
+  out.packages = std::move(facts.packages);
+  out.owned = std::move(facts.owned);
+  out.os = std::move(facts.os);
+  out.gaps = std::move(facts.gaps);
+  for (image::Gap& gap : out.gaps) {
+    if (gap.path.empty()) gap.path = file.path;
+    gap.cataloger = cataloger.name;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool Runner::Wants(const image::Entry& entry) {
+  auto list = Catalogers();
+  return std::any_of(list.begin(), list.end(), [&](const Cataloger& c) { return c.wants(entry.path, entry.mode); });
+}
+
+void Runner::OnFile(std::uint32_t index, const image::Entry& entry, ByteSpan data) {
+  std::string md5;
+  for (const std::string& path : PathsOf(index, entry)) {
+    LayerFile file{path, data, entry.mode};
+    for (const Cataloger& cataloger : Catalogers()) {
+      if (cataloger.wants(path, entry.mode)) Run(cataloger, index, file, md5);
+    }
+    MarkRead(index, path);
+  }
+}
+
+void Runner::Run(const Cataloger& cataloger, std::uint32_t index, const LayerFile& file, std::string& md5) {
+  Result<Facts> read = ReadGuarded(cataloger, file);
+  Facts facts;
+  if (read) facts = *std::move(read);
+  else facts.gaps.push_back({cataloger.on_error, std::string(file.path), "", read.error().message});
+  // A database without packages is kept too: it says that the image has one.
+  bool empty = facts.packages.empty() && facts.owned.empty() && !facts.os && facts.gaps.empty();
+  if (empty && !cataloger.is_database) return;
+  image::FileFacts out = Complete(cataloger, index, file, std::move(facts));
+  if (md5.empty() && out.owned.empty()) md5 = crypto::Md5Hex(file.bytes);
+  out.md5 = md5;
+  Keep(std::move(out));
+}
+
+void Runner::OnTooLarge(std::uint32_t index, const image::Entry& entry) {
+  for (const std::string& path : PathsOf(index, entry)) {
+    for (const Cataloger& cataloger : Catalogers()) {
+      if (!cataloger.wants(path, entry.mode)) continue;
+      Facts facts;
+      facts.gaps.push_back({cataloger.on_error, path, "", "larger than " + FormatBytes(limits::kCatalogedFileBytes) + ": not read"});
+      Keep(Complete(cataloger, index, {path, {}, entry.mode}, std::move(facts)));
+    }
+    MarkRead(index, path);
+  }
+}
+
+// When a file is read again under a final path, merge wants to see that it was, whatever came out.
+void Runner::MarkRead(std::uint32_t index, const std::string& path) {
+  if (!paths_.contains(index)) return;
+  image::FileFacts nothing;
+  nothing.entry = index;
+  bool marked = false;
+  for (auto at = facts_.rbegin(); at != facts_.rend() && at->entry == index && at->read_as.empty(); ++at) {
+    at->read_as = path;
+    marked = true;
+  }
+  if (marked) return;
+  nothing.read_as = path;
+  facts_.push_back(std::move(nothing));
+}
+
+void Runner::Keep(image::FileFacts facts) {
+  count_ += facts.packages.size() + facts.owned.size();
+  if (count_ > limits::kPackagesPerLayer) {
+    over_limit_ = true;
+    return;
+  }
+  facts_.push_back(std::move(facts));
+}
+
+std::vector<std::string> Runner::PathsOf(std::uint32_t index, const image::Entry& entry) const {
+  auto at = paths_.find(index);
+  return at == paths_.end() ? std::vector<std::string>{entry.path} : at->second;
+}
+
+void Runner::AddTo(image::LayerRecord& record) {
+  record.set_version = kSetVersion;
+  record.limits_version = limits::kLimitsVersion;
+  for (image::FileFacts& facts : facts_) record.files.push_back(std::move(facts));
+  facts_.clear();
+  // Entry and cataloguer first, then everything else, so that reading again adds nothing twice.
+  std::sort(record.files.begin(), record.files.end());
+  record.files.erase(std::unique(record.files.begin(), record.files.end()), record.files.end());
+  if (!over_limit_) return;
+  record.gaps.push_back({image::GapKind::kBlind, "", "layer", "names more packages and files than " +
+                                                                  std::to_string(limits::kPackagesPerLayer) + ": not all are listed"});
+  record.complete = false;
+}
+
+}  // namespace bulwark::catalog

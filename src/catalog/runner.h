@@ -1,0 +1,41 @@
+#pragma once
+// Runs the cataloguers over the files of a layer as the walker meets them, and collects their facts.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "catalog/cataloger.h"
+#include "image/layer_record.h"
+#include "image/walk.h"
+
+namespace bulwark::catalog {
+
+class Runner final : public image::LayerVisitor {
+ public:
+  // Reads files under the names they have in the layer.
+  Runner() = default;
+  // Reads files under other names: entry -> paths in the final tree.
+  explicit Runner(std::map<std::uint32_t, std::vector<std::string>> paths) : paths_(std::move(paths)) {}
+
+  bool Wants(const image::Entry& entry) override;
+  void OnFile(std::uint32_t index, const image::Entry& entry, ByteSpan data) override;
+  void OnTooLarge(std::uint32_t index, const image::Entry& entry) override;
+
+  // Adds what was collected to the record, sorted and without repetition.
+  void AddTo(image::LayerRecord& record);
+
+ private:
+  std::vector<std::string> PathsOf(std::uint32_t index, const image::Entry& entry) const;
+  void Run(const Cataloger& cataloger, std::uint32_t index, const LayerFile& file, std::string& md5);
+  void MarkRead(std::uint32_t index, const std::string& path);
+  void Keep(image::FileFacts facts);
+
+  std::map<std::uint32_t, std::vector<std::string>> paths_;
+  std::vector<image::FileFacts> facts_;
+  std::uint64_t count_ = 0;      // packages and claims so far
+  bool over_limit_ = false;
+};
+
+}  // namespace bulwark::catalog
