@@ -1,0 +1,91 @@
+// bulwark db build, bulwark db status
+
+#include <algorithm>
+#include <string>
+
+#include "advisory/database.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "cli/exit_code.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "formats/json.h"
+
+namespace bulwark::cli {
+namespace {
+
+constexpr std::string_view kStarterWord = "starter";
+
+void TellSource(const advisory::SourceReport& source) {
+  NoteLine(source.path + " (" + source.label + "): " + std::to_string(source.records) + " records" +
+           (source.skipped ? ", " + std::to_string(source.skipped) + " skipped" : "") +
+           (source.errors ? ", " + std::to_string(source.errors) + " malformed" : ""));
+  for (const auto& message : source.messages) NoteLine("  " + message);
+}
+
+int Build(const DbArguments& a) {
+  advisory::BuildOptions options;
+  options.now = SystemClock().Now();
+  options.force = a.force ? advisory::Force::kYes : advisory::Force::kNo;
+  std::vector<advisory::SourceSpec> sources;
+  for (const auto& text : a.sources) {
+    if (text == kStarterWord) options.starter = advisory::Starter::kInclude;
+    else sources.push_back(advisory::SourceSpec::Parse(text));
+  }
+  auto report = advisory::BuildDatabase(a.out, sources, options);
+  if (!report) {
+    int code = Fail(report.error());
+    if (report.error().code == Errc::kConflict) NoteLine("the file that was there stays in use; --force takes the new data all the same");
+    return code;
+  }
+  for (const auto& source : report->sources) TellSource(source);
+  for (const auto& text : report->overridden) NoteLine("forced: " + text);
+  NoteLine(a.out + ": " + std::to_string(report->records) + " records, " + FormatBytes(report->bytes) + ", data of " + FormatDate(report->data_date));
+  auto written = WriteOutput("", report->revision + "\n");
+  return written ? kPass : Fail(written.error());
+}
+
+std::string AsJson(const std::string& name, const advisory::Description& d, Time now) {
+  formats::JsonWriter out(formats::JsonWriter::Layout::kIndented);
+  out.BeginObject().Field("database", name).Field("revision", d.revision).Field("data_date", FormatTime(d.data_date));
+  out.Field("age_days", (now - d.data_date).count() / 86'400'000).Field("records", d.records).Field("packages", d.packages);
+  out.Key("sources").BeginArray();
+  for (const auto& source : d.sources)
+    out.BeginObject().Field("name", source.name).Field("records", source.records).Field("errors", source.errors).Field("data_date", FormatTime(source.data_date)).EndObject();
+  out.EndArray().Key("ecosystems").BeginObject();
+  for (const auto& [ecosystem, packages] : d.ecosystems) out.Field(ecosystem, packages);
+  return out.EndObject().EndObject().Take() + "\n";
+}
+
+std::string AsTable(const std::string& name, const advisory::Description& d, Time now) {
+  auto line = [](const std::string& key, const std::string& value) { return key + std::string(14 - std::min<std::size_t>(13, key.size()), ' ') + value + "\n"; };
+  std::string out = line("database", name) + line("revision", d.revision);
+  out += line("data of", FormatDate(d.data_date) + " (" + std::to_string((now - d.data_date).count() / 86'400'000) + " days old)");
+  out += line("records", std::to_string(d.records) + " about " + std::to_string(d.packages) + " packages");
+  for (const auto& source : d.sources) out += line("source", Printable(source.name) + ": " + std::to_string(source.records) + " records, " + FormatDate(source.data_date));
+  for (const auto& [ecosystem, packages] : d.ecosystems) out += line("ecosystem", Printable(ecosystem) + ": " + std::to_string(packages) + " packages");
+  return out;
+}
+
+Status ShowStatus(const DbArguments& a) {
+  std::shared_ptr<const advisory::Index> index = advisory::StarterIndex();  // shared as advisory::Index documents
+  if (!a.database.empty()) {
+    BW_TRY(index, advisory::OpenIndex(a.database));
+  }
+  std::string name = a.database.empty() ? "starter data in this binary" : a.database;
+  auto description = advisory::Describe(*index);
+  Time now = SystemClock().Now();
+  bool json = a.format.empty() ? !OutIsTerminal() : a.format == "json";
+  return WriteOutput("", json ? AsJson(name, description, now) : AsTable(name, description, now));
+}
+
+}  // namespace
+
+int RunDb(const DbArguments& a) {
+  if (a.verb == DbArguments::Verb::kBuild) return Build(a);
+  auto status = ShowStatus(a);
+  return status ? kPass : Fail(status.error());
+}
+
+}  // namespace bulwark::cli
