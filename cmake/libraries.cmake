@@ -27,4 +27,8 @@ set(BW_LIBS_storage PkgConfig::SQLITE)
 set(BW_LIBS_image PkgConfig::ISAL PkgConfig::ZSTD)
 set(BW_LIBS_catalog Boost::json PkgConfig::SIMDJSON PkgConfig::ISAL)
 set(BW_LIBS_advisory PkgConfig::SIMDJSON PkgConfig::XXHASH PkgConfig::ZSTD)
+file(GLOB BW_STARTER_FILES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/data/starter/*.txt)
+set_source_files_properties(src/advisory/starter_text.cc PROPERTIES OBJECT_DEPENDS "${BW_STARTER_FILES}"
+                            COMPILE_DEFINITIONS "BW_STARTER_DIR=\"${CMAKE_SOURCE_DIR}/data/starter\"")
 set(BW_LIBS_auth PkgConfig::ARGON2)
+set(BW_LIBS_service Boost::json PkgConfig::ZSTD)

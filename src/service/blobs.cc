@@ -1,0 +1,78 @@
+#include "audit/audit.h"
+#include "service/registry_parts.h"
+
+namespace bulwark::service {
+namespace {
+
+// A refusal of the gate is audited; "not here" is not.
+Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repository& repository, const Digest& digest, BlobUse use) {
+  auto pass = d.gate.Blob(caller, repository, digest, use);
+  if (!pass && pass.error().code == Errc::kDenied) return d.rights.Refuse(caller, "blob.pull", repository.name + "@" + digest.str(), pass.error());
+  return pass;
+}
+
+}  // namespace
+
+Result<BlobStat> Blobs::Stat(const Caller& caller, const RepoName& name, const Digest& digest) {
+  BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "blob.pull"));
+  BW_CHECK(Checked(d_, caller, repository, digest, BlobUse::kExistence));
+  BW_TRY(auto info, d_.blobs.Stat({0, digest}));
+  // A pusher who was told "it is there" relies on it until its manifest comes (DESIGN 2.15).
+  BW_TRY(bool pushes, d_.rights.Holds(caller.principal, auth::Verb::kPush, name.str()));
+  if (!pushes) return BlobStat{digest, info.size};
+  storage::PrincipalId principal{caller.principal.id};
+  BW_TRY(bool renew, d_.database.Read([&](const storage::ReadTx& tx) {
+    return storage::LeaseNeedsRenewal(tx, repository.id, digest, principal, d_.clock.Now());
+  }));
+  if (renew) {
+    BW_CHECK(d_.database.Write([&](storage::Tx& tx) { return storage::RenewLease(tx, repository.id, digest, principal, d_.clock.Now()); }));
+  }
+  return BlobStat{digest, info.size};
+}
+
+Result<OpenedBlob> Blobs::Open(const Caller& caller, const RepoName& name, const Digest& digest) {
+  BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "blob.pull"));
+  BW_TRY(Pass pass, Checked(d_, caller, repository, digest, BlobUse::kBytes));
+  BW_CHECK(d_.gate.Audit(caller, repository, digest, pass));
+  BW_TRY(auto reader, d_.blobs.Open({0, digest}));
+  std::uint64_t size = reader->size();
+  return OpenedBlob{{digest, size}, std::move(reader)};
+}
+
+Status Blobs::Delete(const Caller& caller, const RepoName& name, const Digest& digest) {
+  BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kDelete, "blob.delete"));
+  Status done = d_.database.Write([&](storage::Tx& tx) -> Status {
+    BW_CHECK(storage::UnlinkBlob(tx, repository.id, digest, d_.clock.Now()));
+    return audit::Record(tx, d_.rights.Event(caller, "blob.delete", ObjectName(name, digest)));
+  });
+  if (done) return done;
+  if (done.error().code == Errc::kNotFound) return {Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + name.str()};
+  if (done.error().code == Errc::kConflict)
+    return d_.rights.Refuse(caller, "blob.delete", ObjectName(name, digest), {Errc::kConflict, "DENIED: a manifest of " + name.str() + " refers to this blob"});
+  return done;
+}
+
+Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoName& to, const Digest& digest, const std::optional<RepoName>& from) {
+  BW_TRY(auto target, RepositoryForPush(d_, caller, to, "blob.mount"));
+  const std::optional<BlobStat> upload_instead;
+  if (!from) return upload_instead;
+  // Whatever stands in the way, the answer is the same: upload it. A refusal to read there is in the audit log.
+  BW_TRY(bool reads, d_.rights.Holds(caller.principal, auth::Verb::kPull, from->str()));
+  if (!reads) return upload_instead;
+  BW_TRY(auto source, d_.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, *from); }));
+  if (!source) return upload_instead;
+  auto pass = Checked(d_, caller, *source, digest, BlobUse::kBytes);
+  if (!pass || pass->exemption) return upload_instead;  // what only an exemption may read is not carried elsewhere
+  Status mounted = d_.database.Write([&](storage::Tx& tx) -> Status {
+    BW_CHECK(storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
+    audit::Event event = d_.rights.Event(caller, "blob.mount", ObjectName(to, digest));
+    event.reason = "from " + from->str();
+    return audit::Record(tx, std::move(event));
+  });
+  if (!mounted && mounted.error().code == Errc::kNotFound) return upload_instead;
+  BW_CHECK(mounted);
+  BW_TRY(auto info, d_.blobs.Stat({0, digest}));
+  return std::optional(BlobStat{digest, info.size});
+}
+
+}  // namespace bulwark::service

@@ -1,0 +1,53 @@
+#pragma once
+// Who may read what (DESIGN 2.2): judges intent on manifests, guards bytes of blobs. One look-up of stored verdicts; what has
+// run out or is pending is judged on the spot. Any error is a refusal.
+
+#include <optional>
+#include <string>
+
+#include "base/digest.h"
+#include "base/result.h"
+#include "service/engine.h"
+#include "service/rights.h"
+#include "storage/content.h"
+
+namespace bulwark::service {
+
+// Passed, perhaps by an exemption from a denial that everyone else gets: that is audited.
+struct Pass {
+  std::optional<std::string> exemption;  // why: "quarantined, read by its pusher", …
+};
+
+enum class BlobUse { kExistence, kBytes };
+
+class Gate {
+ public:
+  // All outlive it.
+  Gate(storage::Database& database, Engine& engine, Rights& rights, const Clock& clock)
+      : database_(database), engine_(engine), rights_(rights), clock_(clock) {}
+
+  // The caller has the right to pull. kDenied with the rule, the CVE, the fix and where to read more; waits where the
+  // policy says "hold".
+  Result<Pass> Manifest(const Caller& caller, const storage::Repository& repository, const Digest& digest);
+  // kNotFound: not in this repository, or not yet referenced and brought by somebody else.
+  Result<Pass> Blob(const Caller& caller, const storage::Repository& repository, const Digest& digest, BlobUse use);
+  // Records an exemption that was used.
+  Status Audit(const Caller& caller, const storage::Repository& repository, const Digest& digest, const Pass& pass);
+
+ private:
+  struct Standing;
+  Result<Standing> StandingOf(const Caller& caller, const storage::Repository& repository) const;
+  // Passed, or the refusal as a value: the answer for this manifest under that standing.
+  Result<std::optional<Pass>> Judge(const Standing& standing, const storage::Repository& repository, const Digest& digest,
+                                    std::string* refusal, bool may_wait);
+
+  storage::Database& database_;
+  Engine& engine_;
+  Rights& rights_;
+  const Clock& clock_;
+};
+
+// "DENIED: …" for a person: what was refused, by which rules, and where to read more.
+std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest, const policy::Decision& decision);
+
+}  // namespace bulwark::service
