@@ -1,0 +1,66 @@
+#pragma once
+// bulwark.yaml -> one immutable Config (DESIGN 2.22). docs/config.md explains the keys, docs/config.schema.json is made from
+// the same table (config/keys.cc).
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "formats/yaml.h"
+
+namespace bulwark::config {
+
+struct Listener {
+  std::string name = "public";
+  std::string address = "127.0.0.1:5000";  // host:port; the host an IP literal or "localhost"; port 0: any free one
+  std::string tls_cert, tls_key;           // PEM files; both or none
+  std::string tls_min_version = "1.2";     // "1.2" or "1.3"
+  std::uint32_t line = 0;                  // in the file; 0: not from a file
+
+  bool tls() const { return !tls_cert.empty(); }
+};
+
+struct Address {
+  std::string host;  // without brackets
+  std::uint16_t port = 0;
+  bool loopback = false;
+};
+// "127.0.0.1:5000", "[::1]:5000", "localhost:5000". kInvalid for names (they could resolve to anything) and bad ports.
+Result<Address> ParseAddress(std::string_view text);
+
+enum class Sandbox : std::uint8_t { kOn, kOff };
+
+// Read once, never changed; a reload makes a new one or keeps the old one. Relative paths of a file have been joined to
+// the folder of that file.
+struct Config {
+  std::vector<Listener> listeners = {Listener{}};  // at least one
+  bool allow_insecure_listen = false;       // clear text off loopback, said in words (kInsecureWords)
+  std::string external_url;                 // "https://registry.example.com"; empty: from the listener
+  std::string data_directory = "bulwark-data";
+  std::string advisory_database;            // file; empty: DATA/advisories.bwa if it is there, else the embedded starter data
+  Sandbox sandbox = Sandbox::kOn;
+  std::uint32_t workers = 0;                // analysis at the same time; 0: one a processor
+  std::uint32_t uploads_per_user = 1000;    // open upload sessions
+  Millis upload_lifetime = std::chrono::hours(24);
+  std::uint64_t blob_bytes = 64ull << 30;   // largest blob accepted
+  std::vector<formats::YamlNode> policies;  // for policy::ReadPolicy; read-only in the API
+  std::string log_level = "info";           // "debug", "info", "warning", "error"
+};
+
+// What `allow_insecure_listen` must say.
+inline constexpr std::string_view kInsecureWords = "passwords and images may cross the network in clear text";
+
+// kInvalid with line and key for anything unknown, of the wrong type or contradictory, and for what CheckListeners says.
+Result<Config> ParseConfig(std::string_view yaml);
+// Reads a file; also kNotFound, kIo, kLimit.
+Result<Config> LoadConfig(const std::string& path);
+// Refuses listening off loopback without TLS unless the configuration allows it in words. For those who change listeners
+// afterwards (`serve --listen`).
+Status CheckListeners(const Config& config);
+// JSON Schema (draft 2020-12) of bulwark.yaml, as published in docs/config.schema.json.
+std::string ConfigSchema();
+
+}  // namespace bulwark::config
