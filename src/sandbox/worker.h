@@ -1,7 +1,7 @@
 #pragma once
 // Worker processes (DESIGN 2.10): the same binary started anew as `bulwark worker`, ahead of need, one job each and never
 // used again. They have no network, no files but the descriptor they are given, and limits on memory, time and output.
-// Messages are length-prefixed bytes over a socket pair; what a worker sends is foreign.
+// Messages are length-prefixed bytes over a socket pair (docs/formats/worker-messages.md); what a worker sends is foreign.
 
 #include <chrono>
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace bulwark::sandbox {
 
-enum class Mode { kRequired, kOff };  // kRequired: without seccomp no worker starts (kUnsupported)
+// kRequired: without seccomp no worker starts (kUnsupported). kOff ("sandbox: off"): as much as the kernel gives.
+enum class Mode { kRequired, kOff };
 
 struct WorkerOptions {
   std::string program = "/proc/self/exe";
@@ -24,14 +25,15 @@ struct WorkerOptions {
   std::size_t at_once = 4;    // more Take() calls wait
 };
 
-// The server's end. One thread at a time. The destructor kills the process and reaps it.
+// The server's end. One thread at a time may be in Send and one in Receive. The destructor kills the process and reaps it.
 class Worker {
  public:
   virtual ~Worker() = default;
-  // Sends one message, with a descriptor to pass or -1. kUnavailable if the worker has died.
+  // Sends one message, with a descriptor to pass or -1. kUnavailable if the worker has died or does not read for
+  // limits::kWorkerStall. What is passed can be read by foreign code: make it a read-only one (OpenReadOnly).
   virtual Status Send(ByteSpan message, int fd = -1) = 0;
-  // The next message. kLimit above `limit` bytes or after `timeout` without one; kUnavailable with how it died (signal, exit code,
-  // out of memory, cpu time).
+  // The next message. kLimit above `limit` bytes (the worker is killed), kCancelled after `timeout` without a whole one (call
+  // again to go on); kUnavailable with how it died (signal, exit code, out of memory, cpu time).
   virtual Result<Bytes> Receive(std::uint64_t limit, std::chrono::milliseconds timeout) = 0;
   virtual std::uint64_t peak_memory() const = 0;  // bytes, as far as known
 };
@@ -39,12 +41,17 @@ class Worker {
 class WorkerPool {
  public:
   virtual ~WorkerPool() = default;
-  // A fresh worker; may wait for its turn. kUnsupported, kUnavailable.
+  // A fresh worker; may wait for its turn. kUnsupported, kUnavailable. Any thread. Workers go before their pool.
   virtual Result<std::unique_ptr<Worker>> Take() = 0;
 };
+// Runs `options.program` with the one argument "worker" and an empty environment.
 Result<std::unique_ptr<WorkerPool>> MakeWorkerPool(const WorkerOptions& options);
 
-// The worker's end: locks itself down, then calls `job` with the messages' doors. The process's exit code.
+// The same open file by a descriptor that can only read: a worker gets no other. kIo.
+Result<UniqueFd> OpenReadOnly(int fd);
+
+// The worker's end: locks itself down, then calls `job` with the messages' doors. The process's exit code. Descriptor 3 is
+// the socket. Messages that the server sends are trusted; the bytes behind the descriptor are not.
 class Parent {
  public:
   virtual ~Parent() = default;

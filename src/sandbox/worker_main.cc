@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "crypto/hash.h"
+#include "sandbox/exit_codes.h"
+#include "sandbox/frames.h"
+#include "sandbox/lockdown.h"
+#include "sandbox/sanitizers.h"
+#include "sandbox/worker.h"
+
+namespace bulwark::sandbox {
+namespace {
+
+class SocketParent final : public Parent {
+ public:
+  Result<Bytes> Receive(UniqueFd* fd) override {
+    for (;;) {
+      BW_TRY(auto message, frames_.Read(kWorkerSocket, limits::kWorkerMessageBytes, fd));
+      if (message) return *std::move(message);
+      pollfd wait = {kWorkerSocket, POLLIN, 0};
+      ::poll(&wait, 1, -1);
+    }
+  }
+  Status Send(ByteSpan message) override { return SendFrame(kWorkerSocket, message, -1, -1); }
+
+ private:
+  FrameReader frames_;
+};
+
+// Libraries open their files and learn about the machine at first use: that is now, because later it would be fatal.
+void WarmUp() {
+  crypto::Md5Hex({});
+  crypto::Sha256({});
+  [[maybe_unused]] auto sha512 = crypto::HashWith(DigestAlgorithm::kSha512, {});
+  try {
+    throw std::bad_alloc();  // the unwinder reads its tables through dl_iterate_phdr and may allocate
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+int Run(const std::function<Status(Parent&)>& job) {
+  SocketParent parent;
+  auto mode = parent.Receive(nullptr);
+  if (!mode.ok() || mode->size() != 1) return kExitFailed;
+  WarmUp();
+  Status locked = LockDown((*mode)[0] == 0 ? Mode::kOff : Mode::kRequired);
+  // Empty: ready. Anything else is why not.
+  if (!parent.Send(locked.ok() ? ByteSpan() : AsBytes(locked.error().message)).ok() || !locked.ok()) return kExitFailed;
+  Status done = job(parent);
+  if (done.ok() || done.error().code == Errc::kCancelled) return kExitDone;
+  return kExitFailed;
+}
+
+}  // namespace
+
+int WorkerMain(const std::function<Status(Parent&)>& job) {
+  int code = kExitFailed;
+  try {
+    code = Run(job);
+  } catch (const std::bad_alloc&) {
+    code = kExitMemory;
+  } catch (const std::exception&) {
+    code = kExitException;
+  }
+  // No destructors of statics, no leak check: neither may do what the filter forbids.
+  ::_exit(code);
+}
+
+}  // namespace bulwark::sandbox
