@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <exception>
+#include <string_view>
 
 #include "cli/exit_code.h"
 #include "cli/login.h"
@@ -40,6 +41,8 @@ struct LogIn {
 int Run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // sendfile and closed pipes are errors to handle, not reasons to die
   try {
+    // Workers are started often and ahead of need: they do not wait for the option parser.
+    if (argc == 2 && std::string_view(argv[1]) == "worker") return RunWorker();
     Command command = ParseArguments(argc, argv);
     if (auto ready = std::visit(LogIn{}, command.arguments); !ready) return Fail(ready.error());
     return std::visit(Dispatch{command.verb}, command.arguments);
