@@ -30,11 +30,13 @@ void DropUser() {
   [[maybe_unused]] int user = ::setresuid(kNobody, kNobody, kNobody);  // a container may forbid it; the rest holds
 }
 
-// A network without interfaces, and no other process in sight. Hosts and containers may forbid it.
-void Unshare() {
+// A network without interfaces, and a user whose processes and threads are counted apart. Hosts and containers may forbid
+// it. False: the user is shared.
+bool Unshare() {
   int others = CLONE_NEWNET | CLONE_NEWIPC;
-  if (::unshare(CLONE_NEWUSER | others) == 0) return;
+  if (::unshare(CLONE_NEWUSER | others) == 0) return true;
   [[maybe_unused]] int result = ::unshare(others);
+  return false;
 }
 
 void Limit(int resource, std::uint64_t most) {
@@ -42,13 +44,14 @@ void Limit(int resource, std::uint64_t most) {
   ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);  // lowering never fails
 }
 
-void LimitResources() {
+void LimitResources(bool own_user) {
   if (!kSanitizers) {
     Limit(RLIMIT_AS, limits::kWorkerAddressSpace);
     // Anonymous memory stops short of kWorkerMemory, so that a greedy job meets bad_alloc before the server has to kill it.
     Limit(RLIMIT_DATA, limits::kWorkerMemory - 24 * limits::kMiB);
     Limit(RLIMIT_NOFILE, 16);
-    Limit(RLIMIT_NPROC, 0);
+    // Shared, the count would be that of all the user's processes. Then threads are bounded by their stacks.
+    if (own_user) Limit(RLIMIT_NPROC, 4);
   }
   Limit(RLIMIT_CPU, static_cast<std::uint64_t>(limits::kWorkerCpu.count()));
   Limit(RLIMIT_FSIZE, 0);
@@ -96,11 +99,11 @@ Status LockDown(Mode mode) {
     return {Errc::kUnsupported, "the kernel cannot lock privileges (PR_SET_NO_NEW_PRIVS)"};
   }
   DropUser();
-  Unshare();
+  bool own_user = Unshare();
   // After DropUser, which resets both.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  LimitResources();
+  LimitResources(own_user);
   ForbidFiles();
   Status filtered = LoadSeccompFilter();
   if (!filtered.ok() && mode == Mode::kRequired) return filtered;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -44,9 +45,14 @@ void AllowComputing(Filter& filter) {
   for (int call : {SCMP_SYS(munmap), SCMP_SYS(brk), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(rt_sigaction),
                    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(exit), SCMP_SYS(exit_group),
                    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(sched_yield), SCMP_SYS(gettid),
-                   SCMP_SYS(getpid), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(restart_syscall)}) {
+                   SCMP_SYS(getpid), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(restart_syscall), SCMP_SYS(sched_getaffinity)}) {
     filter.Allow(call);
   }
+  // Threads (the walker hashes on one), never processes or namespaces. clone3 hides its flags: glibc then takes clone.
+  constexpr scmp_datum_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  constexpr scmp_datum_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+  filter.AllowIf(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, kThread | kNamespaces, kThread));
+  filter.Refuse(SCMP_SYS(clone3), ENOSYS);
   // Memory is never executable.
   filter.AllowIf(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   filter.AllowIf(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -66,9 +72,7 @@ void AllowInputAndAnswer(Filter& filter) {
 }
 
 void RefuseQuestions(Filter& filter) {
-  filter.Refuse(SCMP_SYS(clone3), ENOSYS);
-  for (int call : {SCMP_SYS(newfstatat), SCMP_SYS(ioctl), SCMP_SYS(sysinfo), SCMP_SYS(prlimit64), SCMP_SYS(sched_getaffinity),
-                   SCMP_SYS(getrusage), SCMP_SYS(uname)}) {
+  for (int call : {SCMP_SYS(newfstatat), SCMP_SYS(ioctl), SCMP_SYS(sysinfo), SCMP_SYS(prlimit64), SCMP_SYS(getrusage), SCMP_SYS(uname)}) {
     filter.Refuse(call, EPERM);
   }
 }
@@ -76,7 +80,7 @@ void RefuseQuestions(Filter& filter) {
 // Their reports read /proc/self/maps and run a symbolizer; landlock still forbids files.
 void AllowSanitizers(Filter& filter) {
   for (int call : {SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl), SCMP_SYS(stat),
-                   SCMP_SYS(prctl), SCMP_SYS(getrusage), SCMP_SYS(prlimit64), SCMP_SYS(sched_getaffinity), SCMP_SYS(nanosleep),
+                   SCMP_SYS(prctl), SCMP_SYS(getrusage), SCMP_SYS(prlimit64), SCMP_SYS(nanosleep),
                    SCMP_SYS(clock_nanosleep), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(munlock), SCMP_SYS(getppid)}) {
     filter.Allow(call);
   }
@@ -90,7 +94,6 @@ Status LoadSeccompFilter() {
   AllowInputAndAnswer(filter);
   if (kSanitizers) {
     AllowSanitizers(filter);
-    filter.Refuse(SCMP_SYS(clone3), ENOSYS);
   } else {
     RefuseQuestions(filter);
   }

@@ -43,6 +43,8 @@ class WorkerPool {
   virtual ~WorkerPool() = default;
   // A fresh worker; may wait for its turn. kUnsupported, kUnavailable. Any thread. Workers go before their pool.
   virtual Result<std::unique_ptr<Worker>> Take() = 0;
+  // Callers that wait in Take now: who holds a worker idle should give it back.
+  virtual std::size_t waiting() const { return 0; }
 };
 // Runs `options.program` with the one argument "worker" and an empty environment.
 Result<std::unique_ptr<WorkerPool>> MakeWorkerPool(const WorkerOptions& options);

@@ -2,7 +2,9 @@
 #include <exception>
 #include <new>
 
+#include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -32,6 +34,17 @@ class SocketParent final : public Parent {
   FrameReader frames_;
 };
 
+// Threads share one heap (a second arena would read /sys) and have small stacks, which count as memory used.
+void KeepThreadsSmall() {
+  if (kSanitizers) return;
+  ::mallopt(M_ARENA_MAX, 1);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, 512 * limits::kKiB);
+  ::pthread_setattr_default_np(&attributes);
+  ::pthread_attr_destroy(&attributes);
+}
+
 // Libraries open their files and learn about the machine at first use: that is now, because later it would be fatal.
 void WarmUp() {
   crypto::Md5Hex({});
@@ -47,6 +60,7 @@ int Run(const std::function<Status(Parent&)>& job) {
   SocketParent parent;
   auto mode = parent.Receive(nullptr);
   if (!mode.ok() || mode->size() != 1) return kExitFailed;
+  KeepThreadsSmall();
   WarmUp();
   Status locked = LockDown((*mode)[0] == 0 ? Mode::kOff : Mode::kRequired);
   // Empty: ready. Anything else is why not.

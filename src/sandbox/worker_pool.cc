@@ -21,8 +21,14 @@ class Places {
   explicit Places(std::size_t places) : free_(places) {}
   void Take() {
     MutexLock lock(mutex_);
+    ++waiting_;
     while (free_ == 0) changed_.wait(mutex_);
+    --waiting_;
     --free_;
+  }
+  std::size_t waiting() const {
+    MutexLock lock(mutex_);
+    return waiting_;
   }
   void Return() {
     {
@@ -33,9 +39,10 @@ class Places {
   }
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   ConditionVariable changed_;
   std::size_t free_ BW_GUARDED_BY(mutex_);
+  std::size_t waiting_ BW_GUARDED_BY(mutex_) = 0;
 };
 
 // A worker that is out: gives its place back when it goes.
@@ -78,6 +85,8 @@ class ProcessPool final : public WorkerPool {
     }
     return std::unique_ptr<Worker>(std::make_unique<TakenWorker>(*std::move(process), places_));
   }
+
+  std::size_t waiting() const override { return places_.waiting(); }
 
  private:
   // One that died while it waited (the kernel was short of memory) is no reason to fail.

@@ -150,6 +150,15 @@ Status Misbehave(Parent& parent, std::string_view what) {
   if (what == "count files") return CountFiles(parent);
   if (what == "environment") return Say(parent, environ && environ[0] ? environ[0] : "empty");
   if (what == "spin") Spin();
+  if (what == "thread") {
+    int sum = 0;
+    for (int i = 0; i < 10; ++i) std::thread([&] { sum += i; }).join();
+    return Say(parent, std::to_string(sum));
+  }
+  if (what == "thread bomb") {
+    std::vector<std::thread> threads;
+    for (;;) threads.emplace_back([] { for (;;) ::sched_yield(); });
+  }
   if (what == "exit 0") ::_exit(0);
   if (what == "exit 3") ::_exit(3);
   if (what == "kill itself") ::abort();
@@ -313,6 +322,14 @@ TEST_F(WorkerTest, SaysHowItDied) {
     EXPECT_EQ(WhyDied("kill itself"), "the worker crashed (signal 6, Aborted)");
     EXPECT_EQ(WhyDied("segfault"), "the worker crashed (signal 11, Segmentation fault)");
     EXPECT_EQ(WhyDied("allocate"), "the worker needs more than 256.0 MiB");
+  }
+}
+
+// The layer walker hashes on a thread of its own.
+TEST_F(WorkerTest, MayHaveThreads) {
+  EXPECT_EQ(Ask("thread").value_or("?"), "45");
+  if (!kSanitizers) {
+    EXPECT_EQ(WhyDied("thread bomb").substr(0, 10), "the worker");
   }
 }
 
