@@ -1,0 +1,285 @@
+#include "storage/collector.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "storage/content_rows.h"
+
+namespace bulwark::storage {
+namespace {
+
+// Rows of one transaction: a few milliseconds of the writer.
+constexpr std::int64_t kBatch = 500;
+// A digest that an upload holds is looked at again after this.
+constexpr Millis kReservedPause{60'000};
+
+struct DeadBlob {
+  std::int64_t id;
+  BlobKey key;
+  std::int64_t size;
+};
+
+Result<std::vector<DeadBlob>> DeadAfter(const ReadTx& tx, std::int64_t id) {
+  std::vector<DeadBlob> out;
+  BW_CHECK(EachRow(tx, "SELECT id, domain, digest, size FROM blobs WHERE dead = 1 AND id > ?1 ORDER BY id LIMIT ?2", {id, kBatch},
+                   [&](const Row& row) -> Result<bool> {
+                     BW_TRY(Digest digest, StoredDigest(row.Text(2)));
+                     out.push_back({row.Int(0), {static_cast<std::uint32_t>(row.Int(1)), digest}, row.Int(3)});
+                     return true;
+                   }));
+  return out;
+}
+
+Result<std::vector<std::string>> Texts(const ReadTx& tx, std::string_view sql, std::initializer_list<Param> params) {
+  std::vector<std::string> out;
+  BW_CHECK(tx.Each(sql, params, [&](const Row& row) {
+    out.emplace_back(row.Text(0));
+    return true;
+  }));
+  return out;
+}
+
+// Marks one digest dead if nothing holds it, and takes it off the list unless an upload holds it.
+Status JudgeLoose(Tx& tx, const std::string& digest, Time now) {
+  BW_TRY(auto reserved, tx.Int("SELECT 1 FROM reservations WHERE digest = ?1 AND until > ?2 LIMIT 1", {digest, now}));
+  if (reserved) return Run(tx, "UPDATE loose_blobs SET since = ?2 WHERE digest = ?1", {digest, now + kReservedPause});
+  BW_CHECK(Run(tx,
+               "UPDATE blobs SET dead = 1 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM edges WHERE digest = ?1 AND kind = 1) "
+               "AND NOT EXISTS (SELECT 1 FROM leases WHERE digest = ?1 AND until > ?2)",
+               {digest, now}));
+  return Run(tx, "DELETE FROM loose_blobs WHERE digest = ?1", {digest});
+}
+
+// Up to kBatch manifests of a deleted repository; how many there were.
+Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository) {
+  std::vector<std::int64_t> ids;
+  BW_CHECK(tx.Each("SELECT id FROM manifests WHERE repository_id = ?1 ORDER BY id LIMIT ?2", {repository, kBatch}, [&](const Row& row) {
+    ids.push_back(row.Int(0));
+    return true;
+  }));
+  for (std::int64_t id : ids) {
+    BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id = ?1", {id}));
+    BW_CHECK(Run(tx,
+                 "INSERT INTO loose_blobs (digest, since) SELECT digest, 0 FROM edges WHERE manifest_id = ?1 AND kind = 1 "
+                 "ON CONFLICT (digest) DO UPDATE SET since = 0",
+                 {id}));
+    BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id = ?1", {id}));
+    BW_CHECK(Run(tx, "DELETE FROM manifests WHERE id = ?1", {id}));
+  }
+  return static_cast<std::int64_t>(ids.size());
+}
+
+Status PurgeRest(Tx& tx, RepositoryId repository, const Collector::Purge& purge) {
+  BW_CHECK(Run(tx,
+               "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT digest, 0 FROM leases WHERE repository_id = ?1 "
+               "ON CONFLICT (digest) DO UPDATE SET since = 0",
+               {repository}));
+  BW_CHECK(Run(tx, "DELETE FROM leases WHERE repository_id = ?1", {repository}));
+  BW_CHECK(Run(tx, "DELETE FROM uploads WHERE repository_id = ?1", {repository}));
+  BW_CHECK(Run(tx, "DELETE FROM pulls WHERE repository_id = ?1", {repository}));
+  if (purge) BW_CHECK(purge(tx, repository));
+  return Run(tx, "DELETE FROM repositories WHERE id = ?1", {repository});
+}
+
+// The time up to which at most about kBatch rows are due, so that a backlog does not become one long transaction.
+Result<Time> BatchEnd(const ReadTx& tx, std::string_view sql, Time now) {
+  BW_TRY(auto end, tx.Int(sql, {now, kBatch}));
+  return end ? Time(Millis(*end)) : now;
+}
+
+}  // namespace
+
+Collector::Collector(Database& database, BlobDriver& blobs, const Clock& clock, Purge purge)
+    : database_(database), blobs_(blobs), clock_(clock), purge_(std::move(purge)) {}
+
+Result<CollectorReport> Collector::Recover() {
+  report_ = {};
+  BW_CHECK(database_.Write([](Tx& tx) { return storage::Run(tx, "DELETE FROM reservations", {}); }));
+  // A file that cannot be unlinked must not keep the registry from starting; the passes try again.
+  if (Status removed = RemoveDead(); !removed) LogWarning("remove dead blobs: " + removed.error().message);
+  BW_CHECK(ExpireUploads({}));
+  BW_CHECK(RemoveForeignSpools());
+  return report_;
+}
+
+Result<CollectorReport> Collector::Run(std::stop_token stop) {
+  report_ = {};
+  BW_CHECK(ExpireLeases(stop));
+  BW_CHECK(ExpireUploads(stop));
+  BW_CHECK(PurgeRepositories(stop));
+  BW_CHECK(RemoveLoose(stop));
+  return report_;
+}
+
+Status Collector::ExpireLeases(std::stop_token stop) {
+  for (bool more = true; more && !stop.stop_requested();) {
+    BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+      const Time now = clock_.Now();
+      BW_TRY(Time end, BatchEnd(tx, "SELECT until FROM leases WHERE until <= ?1 ORDER BY until LIMIT 1 OFFSET ?2", now));
+      BW_CHECK(storage::Run(tx,
+                            "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT digest, 0 FROM leases WHERE until <= ?1 "
+                            "ON CONFLICT (digest) DO UPDATE SET since = 0",
+                            {end}));
+      BW_TRY(std::int64_t n, tx.Exec("DELETE FROM leases WHERE until <= ?1", {end}));
+      more = n > 0;
+      return storage::Run(tx, "DELETE FROM reservations WHERE until <= ?1", {now});
+    }));
+  }
+  return {};
+}
+
+Status Collector::ExpireUploads(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    std::vector<std::string> expired;
+    BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+      BW_TRY(expired, Texts(tx, "SELECT id FROM uploads WHERE expires <= ?1 ORDER BY expires LIMIT ?2", {clock_.Now(), kBatch}));
+      for (const std::string& id : expired) BW_CHECK(storage::Run(tx, "DELETE FROM uploads WHERE id = ?1", {id}));
+      return {};
+    }));
+    if (expired.empty()) return {};
+    for (const std::string& id : expired) CancelSpool(id);
+    report_.uploads += static_cast<std::int64_t>(expired.size());
+  }
+  return {};
+}
+
+// A spool that a request is writing to at this moment stays until the next start.
+void Collector::CancelSpool(const std::string& upload_id) {
+  auto writer = blobs_.Upload(upload_id);
+  if (writer) {
+    (*writer)->Cancel();
+  } else if (writer.error().code != Errc::kConflict) {
+    LogWarning("remove upload: " + writer.error().message);
+  }
+}
+
+Status Collector::PurgeRepositories(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    BW_TRY(auto id, database_.Read([](const ReadTx& tx) {
+      return tx.Int("SELECT id FROM repositories WHERE name IS NULL ORDER BY id LIMIT 1", {});
+    }));
+    if (!id) return {};
+    BW_CHECK(PurgeRepository(RepositoryId{*id}, stop));
+  }
+  return {};
+}
+
+Status Collector::PurgeRepository(RepositoryId repository, std::stop_token stop) {
+  std::vector<std::string> uploads;
+  for (bool done = false; !done;) {
+    if (stop.stop_requested()) return {};
+    std::int64_t purged = 0;
+    BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+      BW_TRY(purged, PurgeManifests(tx, repository));
+      done = purged == 0;
+      if (!done) return {};
+      BW_TRY(uploads, Texts(tx, "SELECT id FROM uploads WHERE repository_id = ?1", {repository}));
+      return PurgeRest(tx, repository, purge_);
+    }));
+    report_.manifests += purged;
+  }
+  for (const std::string& id : uploads) CancelSpool(id);
+  return {};
+}
+
+Status Collector::RemoveLoose(std::stop_token stop) {
+  Status first = RemoveDead();  // left by a pass that could not unlink
+  while (!stop.stop_requested()) {
+    std::size_t judged = 0;
+    BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+      const Time now = clock_.Now();
+      BW_TRY(auto digests, Texts(tx, "SELECT digest FROM loose_blobs WHERE since <= ?1 ORDER BY since LIMIT ?2", {now, kBatch}));
+      judged = digests.size();
+      for (const std::string& digest : digests) BW_CHECK(JudgeLoose(tx, digest, now));
+      return {};
+    }));
+    if (judged == 0) return first;
+    // From here on the dead rows are durable: no edge and no lease can come back to them.
+    Status removed = RemoveDead();
+    if (first) first = std::move(removed);
+  }
+  return first;
+}
+
+Status Collector::RemoveDead() {
+  Status first;
+  for (std::int64_t after = 0;;) {
+    BW_TRY(auto dead, database_.Read([&](const ReadTx& tx) { return DeadAfter(tx, after); }));
+    if (dead.empty()) return first;
+    after = dead.back().id;
+    std::vector<DeadBlob> unlinked;
+    for (const DeadBlob& blob : dead) {
+      if (Status removed = blobs_.Remove(blob.key); removed) unlinked.push_back(blob);
+      else if (first) first = std::move(removed);
+    }
+    // Only now may an upload of the same digest put a file in this place.
+    BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+      for (const DeadBlob& blob : unlinked)
+        BW_CHECK(storage::Run(tx, "DELETE FROM blobs WHERE id = ?1 AND dead = 1", {blob.id}));
+      return {};
+    }));
+    for (const DeadBlob& blob : unlinked) report_.bytes += blob.size;
+    report_.blobs += static_cast<std::int64_t>(unlinked.size());
+  }
+}
+
+Status Collector::RemoveForeignSpools() {
+  std::vector<std::string> spools;
+  BW_CHECK(blobs_.EachUpload([&](const std::string& id) {
+    spools.push_back(id);
+    return true;
+  }));
+  for (const std::string& id : spools) {
+    BW_TRY(auto session, database_.Read([&](const ReadTx& tx) { return tx.Int("SELECT 1 FROM uploads WHERE id = ?1", {id}); }));
+    if (session) continue;
+    CancelSpool(id);
+    ++report_.spools;
+  }
+  return {};
+}
+
+Result<CollectorReport> Collector::AdoptOrphans(std::stop_token stop) {
+  report_ = {};
+  std::vector<BlobInfo> orphans;
+  Status failed;
+  BW_CHECK(blobs_.Each([&](const BlobInfo& blob) {
+    auto known = database_.Read([&](const ReadTx& tx) {
+      return tx.Int("SELECT 1 FROM blobs WHERE digest = ?1 AND domain = ?2", {blob.key.digest.str(), blob.key.domain});
+    });
+    if (!known) failed = known.error();
+    else if (!*known) orphans.push_back(blob);
+    if (orphans.size() >= static_cast<std::size_t>(kBatch)) failed = Adopt(std::exchange(orphans, {}));
+    return failed.ok() && !stop.stop_requested();
+  }));
+  BW_CHECK(failed);
+  BW_CHECK(Adopt(orphans));
+  return report_;
+}
+
+// Nobody but this thread removes files, so what was listed is still there. An upload that finishes now has either its
+// reservation or its row.
+Status Collector::Adopt(const std::vector<BlobInfo>& orphans) {
+  if (orphans.empty()) return {};
+  std::int64_t adopted = 0;
+  BW_CHECK(database_.Write([&](Tx& tx) -> Status {
+    const Time now = clock_.Now();
+    adopted = 0;
+    for (const BlobInfo& blob : orphans) {
+      const std::string digest = blob.key.digest.str();
+      BW_TRY(std::int64_t n, tx.Exec("INSERT INTO blobs (domain, digest, size, created) SELECT ?1, ?2, ?3, ?4 "
+                                     "WHERE NOT EXISTS (SELECT 1 FROM reservations WHERE digest = ?2) "
+                                     "ON CONFLICT (digest, domain) DO NOTHING",
+                                     {blob.key.domain, digest, blob.size, now}));
+      if (n > 0) BW_CHECK(MarkLoose(tx, blob.key.digest, now + limits::kBlobLease));
+      adopted += n;
+    }
+    return {};
+  }));
+  report_.adopted += adopted;
+  return {};
+}
+
+}  // namespace bulwark::storage

@@ -1,0 +1,68 @@
+#pragma once
+// Removes what nothing holds any more, while everything else goes on (DESIGN 2.15). A blob goes in three steps: the row
+// is marked dead where no edge, no live lease and no reservation is left, and that commits; the file is unlinked; the
+// row is removed. Whoever finds a dead row finds no blob; whoever wants to store one waits for the third step
+// (uploads.h). What may have become loose is written down by those who let go (manifest deletions, leases that run out),
+// so a pass costs what changed, not what is stored. Transactions are short; pushes wait for one at most.
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "storage/blob/driver.h"
+#include "storage/db/database.h"
+#include "storage/ids.h"
+
+namespace bulwark::storage {
+
+struct CollectorReport {
+  std::int64_t blobs = 0, bytes = 0;    // removed
+  std::int64_t manifests = 0;           // of deleted repositories
+  std::int64_t uploads = 0, spools = 0; // sessions that expired; files without a session
+  std::int64_t adopted = 0;             // files without a row that got one
+};
+
+// One thread at a time. Only one collector for a database and its blobs.
+class Collector {
+ public:
+  // Called in the transaction that removes a deleted repository's last rows, so that other folders remove theirs.
+  using Purge = std::function<Status(Tx&, RepositoryId)>;
+
+  // All outlive the collector.
+  Collector(Database& database, BlobDriver& blobs, const Clock& clock, Purge purge = {});
+
+  // At start, before anybody else uses database and blobs: drops reservations of the process that died, finishes what it
+  // was removing, removes expired sessions and spools without one.
+  Result<CollectorReport> Recover();
+  // Once after each start, beside everything else (it looks at every file). A file without a row belongs to a push that
+  // was never acknowledged, or the database is older than the files (a restore, a lost one). It becomes a row that no
+  // repository holds, so nobody sees it, and goes after limits::kBlobLease if nothing takes it: an administrator who
+  // started with the wrong database has until then.
+  Result<CollectorReport> AdoptOrphans(std::stop_token stop = {});
+  // One pass over everything that is due. Ends early, in a sound state, when stop is requested. kIo: what could not be
+  // unlinked stays dead and is tried again by the next pass; the rest of the pass was done.
+  Result<CollectorReport> Run(std::stop_token stop = {});
+
+ private:
+  Status ExpireLeases(std::stop_token stop);
+  Status ExpireUploads(std::stop_token stop);
+  Status PurgeRepositories(std::stop_token stop);
+  Status PurgeRepository(RepositoryId repository, std::stop_token stop);
+  Status RemoveLoose(std::stop_token stop);
+  Status RemoveDead();
+  Status RemoveForeignSpools();
+  Status Adopt(const std::vector<BlobInfo>& orphans);
+  void CancelSpool(const std::string& upload_id);
+
+  Database& database_;
+  BlobDriver& blobs_;
+  const Clock& clock_;
+  Purge purge_;
+  CollectorReport report_;
+};
+
+}  // namespace bulwark::storage
