@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kRecent = 64;                     // records held in memory for the manifest that follows
+constexpr milliseconds kPatience{200};               // between looks at whether to stop
 constexpr milliseconds kAnalysisTime{15 * 60 * 1000};   // longest wait for one worker; then a blind gap
 
 image::LayerRecord Failed(std::string reason) {
@@ -38,6 +39,7 @@ LayerStore::LayerStore(storage::Database& database, const storage::BlobDriver& b
 
 LayerStore::~LayerStore() {
   MutexLock lock(mutex_);
+  stopping_ = true;
   while (running_ > 0) changed_.wait(mutex_);
 }
 
@@ -79,9 +81,15 @@ void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pendi
 
 Result<image::LayerRecord> LayerStore::Make(const Digest& digest, Pending& pending) {
   if (!pending.follower) return ReadBlob(digest);
-  auto record = pending.follower->Wait(kAnalysisTime);
-  if (!record) return Failed("analysis did not finish: " + record.error().message);
-  return record;
+  const auto deadline = steady_clock::now() + kAnalysisTime;
+  while (true) {
+    auto record = pending.follower->Wait(kPatience);
+    if (record) return record;
+    bool again = record.error().code == Errc::kUnavailable && steady_clock::now() < deadline;
+    if (!again) return Failed("analysis did not finish: " + record.error().message);
+    MutexLock lock(mutex_);
+    if (stopping_) return {Errc::kCancelled, "stopping"};  // the blob is stored: it is read by the next process
+  }
 }
 
 Result<image::LayerRecord> LayerStore::ReadBlob(const Digest& digest) {

@@ -59,6 +59,7 @@ class LayerStore {
   std::map<Digest, std::shared_ptr<Pending>> pending_ BW_GUARDED_BY(mutex_);  // owned by the map and the task
   std::list<std::pair<Digest, LayerRecordPtr>> recent_ BW_GUARDED_BY(mutex_);
   std::size_t running_ BW_GUARDED_BY(mutex_) = 0;
+  bool stopping_ BW_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace bulwark::service

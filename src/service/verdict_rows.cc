@@ -115,6 +115,17 @@ Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Dige
   return {};
 }
 
+Status ForgetRepository(storage::Tx& tx, storage::RepositoryId repository) {
+  std::vector<Digest> digests;
+  BW_CHECK(tx.Each("SELECT digest FROM subjects WHERE repository = ?1", {repository}, [&](const storage::Row& row) {
+    if (auto digest = Digest::Parse(row.Text(0))) digests.push_back(*digest);
+    return true;
+  }));
+  for (const Digest& digest : digests) BW_CHECK(DropSubject(tx, repository, digest));
+  BW_CHECK(tx.Exec("DELETE FROM running_reports WHERE repository = ?1", {repository}));
+  return {};
+}
+
 Status MarkPending(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, Pending why) {
   std::string_view sql = OldVerdictServes(why)
                              ? "UPDATE verdicts SET pending = ?1 WHERE repository = ?2 AND digest = ?3 AND pending = 0"

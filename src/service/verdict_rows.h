@@ -68,6 +68,9 @@ Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage:
 Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, const Verdicts& verdicts);
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest);
 
+// Everything of a repository that is being removed; given to storage::Collector.
+Status ForgetRepository(storage::Tx& tx, storage::RepositoryId repository);
+
 // Marks for judging again, and raises the generation so that a judge under way starts anew. A mark under which the old
 // verdict serves never replaces one under which it does not.
 Status MarkPending(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, Pending why);

@@ -1,0 +1,189 @@
+// Push, pull and their refusals (distribution-spec 1.1; specs/attacks.md: upload-session-foreign, upload-offset-forgery,
+// delete-guards, referrers-of-private, search-and-cursor-leak).
+
+#include "service/registry.h"
+
+#include "service/service_fixture.h"
+
+namespace bulwark::service {
+namespace {
+
+using auth::Verb;
+
+class RegistryTest : public ServiceFixture {
+ protected:
+  const Image image_ = ImageOf({DebianLayer({{"bash", "5.2-1"}})});
+  Caller alice_{};
+  void SetUp() override {
+    ServiceFixture::SetUp();
+    alice_ = Pusher("alice", "team-a/app");
+  }
+};
+
+TEST_F(RegistryTest, PushesAndPulls) {
+  auto pushed = Push(alice_, "team-a/app", image_, "v1");
+  ASSERT_TRUE(pushed) << pushed.error().message;
+  EXPECT_EQ(pushed->digest, image_.digest());
+  auto by_tag = registry().GetManifest(As("pat"), Repo("team-a/app"), Ref("v1"));
+  ASSERT_TRUE(by_tag) << by_tag.error().message;
+  EXPECT_EQ(*by_tag->bytes, image_.manifest);
+  EXPECT_EQ(by_tag->media_type, formats::kOciManifest);
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", image_.digest().str()), "");
+  EXPECT_EQ(ReadBlob(As("pat"), "team-a/app", image_.layers[0]), "");
+  EXPECT_EQ(ReadBlob(As("pat"), "team-a/app", image_.config), "");
+  Must(service_->pulls().Flush(PullRecorder::What::kAll));
+  EXPECT_EQ(CountEvents("manifest.pull"), 1u);
+  EXPECT_EQ(CountEvents("manifest.push"), 1u);
+  EXPECT_EQ(CountEvents("blob.push"), 2u);
+}
+
+TEST_F(RegistryTest, EachBlobIsAnalysedOnce) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  int analysed = analyzer_.analysed;
+  EXPECT_EQ(analysed, 1);
+  Must(Push(alice_, "team-a/app", image_, "v2"));
+  Must(Push(Pusher("bob", "team-b/x"), "team-b/x", image_, "v1"));
+  EXPECT_EQ(analyzer_.analysed, analysed);
+}
+
+TEST_F(RegistryTest, StrangersLearnNothing) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  const std::string of_real = Pull(As("bob"), "team-a/app", "v1"), of_none = Pull(As("bob"), "team-a/nil", "v1");
+  EXPECT_EQ(of_real, "not found NAME_UNKNOWN: no repository team-a/app");
+  EXPECT_EQ(of_none, "not found NAME_UNKNOWN: no repository team-a/nil");
+  EXPECT_EQ(PushBlob(Pusher("bob", "team-a/app"), "team-a/app", "x").error().code, Errc::kNotFound);
+  EXPECT_EQ(PushBlob(As("pat", "team-a/app", {Verb::kPull, Verb::kPush}), "team-a/app", "x").error().code, Errc::kDenied);
+  Caller anonymous;
+  EXPECT_EQ(registry().GetManifest(anonymous, Repo("team-a/app"), Ref("v1")).error().code, Errc::kUnauthenticated);
+  auto seen = Must(registry().ListRepositories(As("bob"), 100, ""));
+  EXPECT_TRUE(seen.items.empty());
+  EXPECT_EQ(Must(registry().ListRepositories(As("pat"), 100, "")).items, std::vector<std::string>{"team-a/app"});
+}
+
+TEST_F(RegistryTest, RepositoriesAreMadeOnlyInProjects) {
+  auto made = PushBlob(Pusher("admin", "nowhere/app"), "nowhere/app", "x");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, Errc::kNotFound);
+  EXPECT_TRUE(made.error().message.starts_with("NAME_UNKNOWN: there is no project nowhere")) << made.error().message;
+}
+
+TEST_F(RegistryTest, UploadsBelongToOnePrincipalInOneRepository) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  Must(Push(Pusher("alice", "team-a/other"), "team-a/other", image_, "v1"));
+  auto upload = Must(registry().StartUpload(alice_, Repo("team-a/app")));
+  {
+    auto stream = Must(registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, std::nullopt));
+    Must(stream->Append(AsBytes("half")));
+    EXPECT_EQ(registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, 4).error().code, Errc::kConflict);
+    EXPECT_EQ(Must(stream->End()).offset, 4u);
+  }
+  for (auto& [caller, repository] : std::vector<std::pair<Caller, std::string>>{
+           {Pusher("carol", "team-a/app"), "team-a/app"}, {Pusher("alice", "team-a/other"), "team-a/other"}, {Pusher("admin", "team-a/app"), "team-a/app"}}) {
+    EXPECT_EQ(registry().UploadStatus(caller, Repo(repository), upload.id).error().message, "BLOB_UPLOAD_UNKNOWN: no such upload here");
+    EXPECT_FALSE(registry().ContinueUpload(caller, Repo(repository), upload.id, 4));
+    EXPECT_FALSE(registry().CancelUpload(caller, Repo(repository), upload.id));
+  }
+  EXPECT_EQ(Must(registry().UploadStatus(alice_, Repo("team-a/app"), upload.id)).offset, 4u);
+  auto wrong = registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, 3);
+  EXPECT_EQ(wrong.error().code, Errc::kRange);
+  EXPECT_NE(wrong.error().message.find("4"), std::string::npos);
+}
+
+TEST_F(RegistryTest, UploadsResumeAfterARestart) {
+  auto upload = Must(registry().StartUpload(alice_, Repo("team-a/app")));
+  const std::string& layer = image_.layers[0];
+  {
+    auto stream = Must(registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, 0));
+    Must(stream->Append(AsBytes(layer.substr(0, 700))));
+    Must(stream->End());
+  }
+  Start(IndexWith({}));
+  EXPECT_EQ(Must(registry().UploadStatus(alice_, Repo("team-a/app"), upload.id)).offset, 700u);
+  auto stream = Must(registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, 700));
+  Must(stream->Append(AsBytes(layer.substr(700))));
+  EXPECT_EQ(stream->Commit(DigestOf("other")).error().code, Errc::kDigest);
+  auto done = stream->Commit(DigestOf(layer));
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(done->size, layer.size());
+  stream.reset();
+  EXPECT_FALSE(registry().UploadStatus(alice_, Repo("team-a/app"), upload.id));
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  EXPECT_TRUE(registry().PutManifest(alice_, Repo("team-a/app"), Ref("v1"), image_.media_type, image_.manifest, {}));
+}
+
+TEST_F(RegistryTest, BadManifestsAreRefusedAndNothingIsStored) {
+  auto put = [&](std::string_view reference, std::string_view type, const std::string& text) {
+    auto pushed = registry().PutManifest(alice_, Repo("team-a/app"), Ref(reference), type, text, {});
+    return pushed ? std::string() : std::string(OciCode(pushed.error()).code);
+  };
+  EXPECT_EQ(put("v1", image_.media_type, image_.manifest), "MANIFEST_BLOB_UNKNOWN");
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  Must(PushBlob(alice_, "team-a/app", image_.layers[0]));
+  EXPECT_EQ(put("v1", formats::kOciIndex, image_.manifest), "MANIFEST_INVALID");
+  EXPECT_EQ(put("v1", "application/vnd.docker.distribution.manifest.v1+json", image_.manifest), "UNSUPPORTED");
+  EXPECT_EQ(put(DigestOf("x").str(), image_.media_type, image_.manifest), "DIGEST_INVALID");
+  std::string wrong_size = image_.manifest;
+  wrong_size.replace(wrong_size.find("\"size\":") + 7, 1, "9");
+  EXPECT_EQ(put("v1", image_.media_type, wrong_size), "MANIFEST_INVALID");
+  EXPECT_TRUE(Must(registry().ListTags(alice_, Repo("team-a/app"), 10, "")).items.empty());
+  EXPECT_EQ(put("v1", image_.media_type, image_.manifest), "");
+  // A blob of another repository is no permission to name it here.
+  Image theirs = ImageOf({DebianLayer({{"zlib", "1"}})});
+  Must(Push(Pusher("bob", "team-b/x"), "team-b/x", theirs, "v1"));
+  EXPECT_EQ(put("v2", theirs.media_type, theirs.manifest), "MANIFEST_BLOB_UNKNOWN");
+}
+
+TEST_F(RegistryTest, DeletesNeedTheirOwnRight) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  auto& r = registry();
+  EXPECT_EQ(r.DeleteManifest(alice_, Repo("team-a/app"), Ref("v1")).error().code, Errc::kDenied);
+  EXPECT_EQ(r.DeleteBlob(alice_, Repo("team-a/app"), DigestOf(image_.layers[0])).error().code, Errc::kDenied);
+  Caller maria = As("maria", "team-a/app", {Verb::kPull, Verb::kDelete});
+  EXPECT_EQ(r.DeleteBlob(maria, Repo("team-a/app"), DigestOf(image_.layers[0])).error().code, Errc::kConflict);
+  EXPECT_TRUE(r.DeleteManifest(maria, Repo("team-a/app"), Ref("v1")));
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "not found MANIFEST_UNKNOWN: no manifest v1 in team-a/app");
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", image_.digest().str()), "");
+  EXPECT_TRUE(r.DeleteManifest(maria, Repo("team-a/app"), Reference(image_.digest())));
+  EXPECT_FALSE(r.DeleteManifest(maria, Repo("team-a/app"), Reference(image_.digest())));
+  EXPECT_NE(ReadBlob(As("pat"), "team-a/app", image_.layers[0]), "");
+  EXPECT_GE(CountEvents("manifest.delete", audit::Outcome::kRefused), 1u);
+}
+
+TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  const Digest layer = DigestOf(image_.layers[0]);
+  Caller bob = Pusher("bob", "team-b/x");
+  EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, Repo("team-a/app"))));
+  EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, std::nullopt)));
+  Caller carol = As("carol");
+  carol.principal.scopes = std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};
+  auto mounted = Must(registry().MountBlob(carol, Repo("team-a/y"), layer, Repo("team-a/app")));
+  ASSERT_TRUE(mounted);
+  EXPECT_EQ(mounted->size, image_.layers[0].size());
+}
+
+TEST_F(RegistryTest, ReferrersStayInTheirRepository) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  const std::string subject = R"("artifactType":"application/vnd.dev.cosign.artifact.sig.v1+json","annotations":{"a":"b"},"subject":)" + DescriptorJson(image_.media_type, image_.manifest) + ",";
+  Image signature = ManifestOf("{}", "application/vnd.oci.empty.v1+json", {"{\"sig\":1}"}, "application/octet-stream", subject);
+  auto pushed = Must(Push(alice_, "team-a/app", signature, signature.digest().str()));
+  ASSERT_TRUE(pushed.subject);
+  auto list = Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), std::nullopt));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].digest, signature.digest());
+  EXPECT_EQ(list[0].annotations_json, R"({"a":"b"})");
+  EXPECT_TRUE(Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), "text/plain")).empty());
+  EXPECT_FALSE(registry().Referrers(As("bob"), Repo("team-a/app"), image_.digest(), std::nullopt));
+  Must(Push(Pusher("bob", "team-b/x"), "team-b/x", ImageOf({}), "v1"));
+  EXPECT_TRUE(Must(registry().Referrers(As("bob"), Repo("team-b/x"), image_.digest(), std::nullopt)).empty());
+}
+
+TEST_F(RegistryTest, OciCodesAreSplitOff) {
+  EXPECT_EQ(OciCode({Errc::kNotFound, "BLOB_UNKNOWN: no blob"}).code, "BLOB_UNKNOWN");
+  EXPECT_EQ(OciCode({Errc::kNotFound, "BLOB_UNKNOWN: no blob"}).message, "no blob");
+  EXPECT_EQ(OciCode({Errc::kNotFound, "opening x: no file"}).code, "");
+  EXPECT_EQ(OciCode({Errc::kNotFound, ": x"}).code, "");
+}
+
+}  // namespace
+}  // namespace bulwark::service
