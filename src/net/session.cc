@@ -263,7 +263,9 @@ Task<std::size_t> Session::Read(std::span<std::uint8_t> into) {
     auto said = co_await SayContinue();
     if (!said.ok()) co_return std::move(said).error();
   }
-  auto got = head_.framing == BodyFraming::kLength ? co_await ReadLength(into) : co_await ReadChunked(into);
+  // One awaitable, awaited once: g++ 12 destroys the result of a co_await inside a conditional expression twice.
+  Task<std::size_t> reading = head_.framing == BodyFraming::kLength ? ReadLength(into) : ReadChunked(into);
+  auto got = co_await std::move(reading);
   if (got.ok()) received_ += *got;
   else body_failed_ = true;
   co_return got;
