@@ -23,6 +23,7 @@ inline constexpr std::uint64_t kNameBytes = 255;                // repository na
 inline constexpr std::uint64_t kTagBytes = 128;
 inline constexpr std::uint64_t kPageMaximum = 1000;             // `n` of every paged route
 inline constexpr std::uint64_t kTokenScopes = 64;
+inline constexpr std::chrono::hours kExceptionLifetime{24 * 366};  // longest accepted risk
 
 // HTTP.
 inline constexpr std::uint64_t kHeaderBytes = 32 * kKiB;
@@ -69,6 +70,7 @@ inline constexpr std::uint64_t kLayerRecordBytes = 192 * kMiB;  // memory that d
 inline constexpr std::uint64_t kTreeNodes = 3'000'000;          // files and folders of a merged image
 inline constexpr std::uint64_t kTreeSteps = 50'000'000;          // path components that building one tree may follow
 inline constexpr std::uint64_t kAliasChecks = 2'000'000;        // names behind links that one merge looks at
+inline constexpr std::uint64_t kUnreadFiles = 20'000;           // files that merge asks to be read once more
 inline constexpr std::uint64_t kMergeGaps = 100;                // gaps that merge reports one by one
 
 // Versions and advisories.
