@@ -2,12 +2,10 @@
 
 #include <string>
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-
 #include "base/byte_source.h"
 #include "base/log.h"
 #include "cli/exit_code.h"
+#include "cli/item_table.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -48,23 +46,6 @@ int Test(const PolicyArguments& a) {
   return report->failed ? kPolicyFailed : kPass;
 }
 
-std::string PolicyTable(const formats::json::value& answer) {
-  std::string out;
-  const auto* object = answer.if_object();
-  const auto* items = object && object->if_contains("items") ? object->at("items").if_array() : nullptr;
-  if (!items) return out;
-  for (const auto& item : *items) {
-    const auto* policy = item.if_object();
-    if (!policy) continue;
-    auto text = [&](std::string_view key) {
-      auto value = formats::JsonOptionalString(*policy, key);
-      return value && *value ? Printable(**value) : std::string();
-    };
-    out += text("name") + "  " + text("mode") + "  " + text("revision") + "\n";
-  }
-  return out;
-}
-
 Status AtRegistry(const PolicyArguments& a) {
   using Verb = PolicyArguments::Verb;
   std::string yaml, name = a.name;
@@ -74,7 +55,7 @@ Status AtRegistry(const PolicyArguments& a) {
   }
   BW_TRY(auto session, OpenApi(a.registry, a.login));
   if (a.verb == Verb::kApply) {
-    BW_CHECK(session->client.Api("PUT", "/api/v1/policies/" + name, formats::JsonWriter().BeginObject().Field("document", yaml).EndObject().Take()));
+    BW_CHECK(session->client.Api("PUT", "/api/v1/policies/" + name, formats::JsonWriter().BeginObject().Field("yaml", yaml).EndObject().Take()));
     NoteLine("policy " + name + " is in force at " + a.registry + "; images are judged again");
     return {};
   }
@@ -85,8 +66,8 @@ Status AtRegistry(const PolicyArguments& a) {
   }
   BW_TRY(auto response, session->client.Api("GET", "/api/v1/policies", ""));
   if (a.format == "json" || (a.format.empty() && !OutIsTerminal())) return WriteOutput("", response.body + "\n");
-  BW_TRY(auto value, formats::ParseJson(response.body));
-  return WriteOutput("", PolicyTable(value));
+  BW_TRY(auto table, ItemTable(response.body, {"name", "source", "revision", "changed_by"}));
+  return WriteOutput("", table);
 }
 
 }  // namespace

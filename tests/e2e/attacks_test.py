@@ -174,7 +174,7 @@ class Attacks(harness.Case):
         print(f"measured: crash: {killed} workers killed in an upload, server alive, next push judged")
 
     def report(self, repository, digest):
-        status, body = self.admin.api("GET", f"/repositories/{repository}/manifests/{digest}/report")
+        status, body = self.admin.api("GET", f"/repositories/{repository}/images/{digest}/report")
         self.assertEqual(status, 200, body)
         return body
 

@@ -126,11 +126,14 @@ class Case(unittest.TestCase):
 
     def make_user(self, name, *grants):
         """grants: (role, glob of repositories). Returns a client."""
-        status, body = self.admin.api("POST", "/users", {"name": name, "password": PASSWORD})
+        status, body = self.admin.api("POST", "/users", {"name": name, "password": "first-" + PASSWORD})
         self.assertEqual(status, 201, body)
         for role, repositories in grants:
             status, body = self.admin.api("POST", f"/users/{name}/grants", {"role": role, "repositories": repositories})
             self.assertEqual(status, 201, body)
+        # A password that another person set must be changed before anything else.
+        status, body = self.server.client(name, "first-" + PASSWORD).api("PUT", "/self/password", {"current": "first-" + PASSWORD, "new": PASSWORD})
+        self.assertEqual(status, 204, body)
         return self.server.client(name)
 
 

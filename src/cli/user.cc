@@ -1,0 +1,74 @@
+// bulwark user create|list|password|disable|grant at a registry; reset-admin in a data directory
+
+#include <string>
+
+#include "app/reset_admin.h"
+#include "cli/exit_code.h"
+#include "cli/item_table.h"
+#include "cli/login.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "formats/json.h"
+
+namespace bulwark::cli {
+namespace {
+
+Status Grant(const UserArguments& a, remote::RegistryClient& client) {
+  BW_CHECK(client.Api("POST", "/api/v1/users/" + a.name + "/grants",
+                      formats::JsonWriter().BeginObject().Field("role", a.role).Field("repositories", a.repositories).EndObject().Take()));
+  NoteLine(a.name + " is " + a.role + " of " + a.repositories);
+  return {};
+}
+
+Status Create(const UserArguments& a, remote::RegistryClient& client) {
+  if (a.role.empty() != a.repositories.empty()) return Error{Errc::kInvalid, "--role and --repositories go together"};
+  BW_TRY(std::string password, ReadPassword("Password for " + a.name + ": "));
+  formats::JsonWriter body;
+  body.BeginObject().Field("name", a.name).Field("password", password).Field("kind", a.kind.empty() ? "user" : a.kind.c_str()).EndObject();
+  BW_CHECK(client.Api("POST", "/api/v1/users", body.Take()));
+  NoteLine("user " + a.name + " was created");
+  return a.role.empty() ? Status() : Grant(a, client);
+}
+
+Status Run(const UserArguments& a) {
+  using Verb = UserArguments::Verb;
+  if (a.verb == Verb::kResetAdmin) {
+    BW_TRY(std::string password, ReadPassword("New password for admin: "));
+    BW_CHECK(app::ResetAdmin(a.data, password));
+    NoteLine("the password of admin was set");
+    return {};
+  }
+  // A name is part of a path here: what is no user name never gets there.
+  for (char c : a.name)
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) return Error{Errc::kInvalid, "user names are of a-z, 0-9, '.', '_', '-'"};
+  BW_TRY(auto session, OpenApi(a.registry, a.login));
+  auto& client = session->client;
+  switch (a.verb) {
+    case Verb::kCreate: return Create(a, client);
+    case Verb::kGrant: return Grant(a, client);
+    case Verb::kDisable:
+      BW_CHECK(client.Api("PATCH", "/api/v1/users/" + a.name, R"({"disabled":true})"));
+      NoteLine("user " + a.name + " is disabled");
+      return {};
+    case Verb::kPassword: {
+      BW_TRY(std::string password, ReadPassword("New password for " + a.name + ": "));
+      BW_CHECK(client.Api("PUT", "/api/v1/users/" + a.name + "/password", formats::JsonWriter().BeginObject().Field("password", password).EndObject().Take()));
+      NoteLine("the password of " + a.name + " was set; it must be changed at the next log-in");
+      return {};
+    }
+    case Verb::kList: case Verb::kResetAdmin: break;
+  }
+  BW_TRY(auto response, client.Api("GET", "/api/v1/users", ""));
+  if (a.format == "json" || (a.format.empty() && !OutIsTerminal())) return WriteOutput("", response.body + "\n");
+  BW_TRY(auto table, ItemTable(response.body, {"name", "kind", "disabled", "must_change_password", "created"}));
+  return WriteOutput("", table);
+}
+
+}  // namespace
+
+int RunUser(const UserArguments& a) {
+  auto status = Run(a);
+  return status ? kPass : Fail(status.error());
+}
+
+}  // namespace bulwark::cli
