@@ -12,6 +12,8 @@
 namespace bulwark::storage {
 namespace {
 
+// Longer than any session or lease lives; released or dropped at start-up long before.
+constexpr std::chrono::hours kReservation = 2 * limits::kUploadLifetime;
 // A dead row goes within one batch of the collector; what takes longer is a sick disk.
 constexpr int kDyingTries = 200;
 constexpr std::chrono::milliseconds kDyingPause{10};
@@ -76,7 +78,7 @@ Result<Reservation> ReserveBlob(Tx& tx, const Digest& digest, std::string_view u
   BW_CHECK(Run(tx,
                "INSERT INTO reservations (digest, upload_id, until) VALUES (?1, ?2, ?3) "
                "ON CONFLICT (digest, upload_id) DO UPDATE SET until = excluded.until",
-               {digest.str(), upload_id, now + limits::kUploadLifetime}));
+               {digest.str(), upload_id, now + kReservation}));
   return Reservation::kFree;
 }
 

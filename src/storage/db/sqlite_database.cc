@@ -18,8 +18,6 @@
 namespace bulwark::storage {
 namespace {
 
-constexpr int kCheckpointPages = 1000;
-
 // A closure that waits for the writer; lives on its caller's stack until `done`.
 struct Request {
   const std::function<Status(Tx&)>* body;
@@ -173,7 +171,7 @@ void SqliteDatabase::RunWriter() {
     }
     // From here on the requests may be gone.
     finished_.notify_all();
-    if (wal_pages_ >= kCheckpointPages) Checkpoint();
+    if (wal_pages_ >= options_.checkpoint_pages) Checkpoint();
   }
 }
 

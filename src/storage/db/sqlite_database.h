@@ -19,6 +19,7 @@ struct SqliteOptions {
   std::size_t batch = 256;           // closures that one commit may hold
   std::int64_t cache_kib = 2048;     // of each connection
   std::int64_t mmap_mib = 256;       // of each reader; shared pages
+  int checkpoint_pages = 1000;       // of the log, after which it is copied into the database
 };
 
 // Opens or makes the file. Writes run on one thread that commits all closures that wait in one transaction, each inside
