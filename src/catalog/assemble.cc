@@ -82,17 +82,12 @@ void AddHiddenPackages(Draft& draft) {
   for (const InventoryPackage& p : draft.inventory.packages) known.insert({p.package.ecosystem, p.package.name, p.package.arch});
   // Newest first: the newest layer that shows a package tells its version.
   for (const image::MergedFile& file : draft.merged.hidden_databases) {
-    std::size_t added = 0;
     for (const image::Package& package : file.facts->packages) {
       if (!known.insert({package.ecosystem, package.name, package.arch}).second) continue;
       InventoryPackage hidden = ToInventory(draft, file, package);
       hidden.hidden = true;
       draft.inventory.packages.push_back(std::move(hidden));
-      ++added;
     }
-    if (added == 0) continue;
-    draft.AddGap(image::GapKind::kBlind, file.path, file.facts->cataloger,
-                 "evidence removed: a lower layer shows " + std::to_string(added) + " packages that the image's database no longer has");
   }
 }
 

@@ -21,7 +21,7 @@ struct Draft {
 
 // Packages of the visible files, with their final paths; the same distribution package is listed once.
 void CollectPackages(Draft& draft);
-// Packages that only hidden databases show, marked, each database with a blind gap. Before FindDistribution.
+// Packages that only hidden databases show, marked; merge has added the blind gaps. Before FindDistribution.
 void AddHiddenPackages(Draft& draft);
 // os-release -> Inventory::os and ::distribution. A blind gap if there are distribution packages but no advisory key for them.
 void FindDistribution(Draft& draft);

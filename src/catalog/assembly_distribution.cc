@@ -36,6 +36,16 @@ const image::MergedFile* FindOs(const std::vector<image::MergedFile>& files) {
   return found;
 }
 
+// The newest os-release of any layer, for images that lost theirs.
+const image::OsRelease* FindRemovedOs(const Draft& draft) {
+  for (auto layer = draft.layers.rbegin(); layer != draft.layers.rend(); ++layer) {
+    for (const image::FileFacts& facts : (*layer)->files) {
+      if (facts.os) return &*facts.os;
+    }
+  }
+  return nullptr;
+}
+
 void CheckAgreement(Draft& draft) {
   const image::OsRelease* first = nullptr;
   for (const image::MergedFile& file : draft.merged.files) {
@@ -70,23 +80,21 @@ void FindDistribution(Draft& draft) {
                                   [](const InventoryPackage& p) { return p.package.ecosystem == versions::Ecosystem::kDeb; });
   CheckAgreement(draft);
   const image::MergedFile* file = FindOs(draft.merged.files);
-  if (!file) {
-    file = FindOs(draft.merged.hidden_databases);
-    if (file && has_packages) {
-      draft.AddGap(GapKind::kBlind, file->path, "os-release", "evidence removed: only a lower layer says which distribution this is");
-    }
+  const image::OsRelease* os = file ? &*file->facts->os : FindRemovedOs(draft);
+  std::string path = file ? file->path : "etc/os-release";
+  if (!file && has_packages) {
+    draft.AddGap(GapKind::kBlind, path, "os-release",
+                 os ? "evidence removed: only a lower layer says which distribution this is"
+                    : "no os-release: the distribution of the packages is unknown");
   }
-  if (!file) {
-    if (has_packages) draft.AddGap(GapKind::kBlind, "etc/os-release", "os-release", "no os-release: the distribution of the packages is unknown");
-    return;
-  }
-  draft.inventory.os = file->facts->os;
-  auto key = KeyOf(*file->facts->os);
+  if (!os || (!file && !has_packages)) return;
+  draft.inventory.os = *os;
+  auto key = KeyOf(*os);
   if (key) {
     draft.inventory.distribution = *key;
-    CheckAgainstBaseFiles(draft, *file->facts->os);
+    CheckAgainstBaseFiles(draft, *os);
   } else if (has_packages) {
-    draft.AddGap(GapKind::kBlind, file->path, "os-release", key.error().message);
+    draft.AddGap(GapKind::kBlind, path, "os-release", key.error().message);
   }
 }
 

@@ -116,8 +116,7 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
   bool has_database = false;
   for (const image::MergedFile& file : draft.merged.files) {
     if (file.facts->cataloger == "dpkg" || file.facts->cataloger == "other-database") has_database = true;
-    // What a cataloguer read, or already complained about, is known.
-    unknown.erase(file.path);
+    if (!file.facts->packages.empty()) unknown.erase(file.path);
   }
   if (unknown.empty()) return;
   std::string reason = std::to_string(unknown.size()) + " programs belong to no package and were not recognised: ";

@@ -25,7 +25,7 @@ std::string_view Clean(std::string_view path) {
 
 bool IsKept(std::string_view path) {
   if (path.empty() || path.find("..") != path.npos) return false;
-  return WantedByPath(path) || IsProgramPlace(path);
+  return WantedByPath(path) || (path.find('/') != path.npos && IsProgramPlace(path));
 }
 
 }  // namespace

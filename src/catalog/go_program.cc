@@ -19,7 +19,10 @@ void Add(Facts& facts, std::string_view path, std::string name, std::string vers
 
 }  // namespace
 
-bool IsProgram(std::string_view path, std::uint32_t mode) { return (mode & 0111) != 0 && !HasScriptName(path); }
+bool IsProgram(std::string_view path, std::uint32_t mode) {
+  // dpkg's maintainer scripts are executable too, thousands of them.
+  return (mode & 0111) != 0 && !HasScriptName(path) && !path.starts_with("var/lib/dpkg/info/");
+}
 
 Result<Facts> ReadGoProgram(const LayerFile& file) {
   BW_TRY(auto info, FindGoBuildInfo(file.bytes));

@@ -25,9 +25,10 @@ struct Locked {
 class LockReader {
  public:
   explicit LockReader(const LayerFile& file) : file_(file) {}
-  Result<Facts> Read(object root);
+  Facts Read(object root);
 
  private:
+  Status ReadRoot(object root);
   Status ReadPackages(object packages);
   Status ReadPackage(std::string_view place, object fields);
   Status ReadDependencies(object dependencies, std::uint64_t depth);
@@ -35,7 +36,9 @@ class LockReader {
   Status Add(std::vector<image::Package>& to, Locked locked);
 
   const LayerFile& file_;
-  std::vector<image::Package> flat_, nested_;
+  std::vector<image::Package> flat_, nested_;  // of "packages", of "dependencies"
+  bool has_packages_ = false;
+  std::uint64_t version_ = 0;
 };
 
 // Calls each(key, value) for every field; stops at the first failure.
@@ -51,27 +54,27 @@ Status EachField(object fields, F&& each) {
   return {};
 }
 
-Result<Facts> LockReader::Read(object root) {
-  bool has_packages = false;
-  std::uint64_t version = 0;
-  BW_CHECK(EachField(root, [&](std::string_view key, value content) -> Status {
-    if (key == "lockfileVersion") {
-      BW_CHECK(Checked(content.get_uint64().get(version)));
-    } else if (key == "packages" || key == "dependencies") {
-      object fields;
-      BW_CHECK(Checked(content.get_object().get(fields)));
-      if (key == "dependencies") return ReadDependencies(fields, 0);
-      has_packages = true;
-      return ReadPackages(fields);
-    }
-    return {};
-  }));
+// What was read before the file broke still counts, beside the gap.
+Facts LockReader::Read(object root) {
+  Status status = ReadRoot(root);
   Facts facts;
-  facts.packages = std::move(has_packages ? flat_ : nested_);
-  if (version < 1 || version > 3) {
-    facts.gaps.push_back({image::GapKind::kPartial, "", "", "lockfileVersion " + std::to_string(version) + " is not known"});
-  }
+  facts.packages = std::move(has_packages_ ? flat_ : nested_);
+  auto add_gap = [&facts](std::string reason) { facts.gaps.push_back({image::GapKind::kPartial, "", "", std::move(reason)}); };
+  if (!status.ok()) add_gap(status.error().message);
+  else if (version_ < 1 || version_ > 3) add_gap("lockfileVersion " + std::to_string(version_) + " is not known");
   return facts;
+}
+
+Status LockReader::ReadRoot(object root) {
+  return EachField(root, [&](std::string_view key, value content) -> Status {
+    if (key == "lockfileVersion") return Checked(content.get_uint64().get(version_));
+    if (key != "packages" && key != "dependencies") return {};
+    object fields;
+    BW_CHECK(Checked(content.get_object().get(fields)));
+    if (key == "dependencies") return ReadDependencies(fields, 0);
+    has_packages_ = true;
+    return ReadPackages(fields);
+  });
 }
 
 Status LockReader::ReadPackages(object packages) {

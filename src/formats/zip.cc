@@ -61,9 +61,10 @@ struct Directory {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;       // the end record, or the zip64 one before it
   std::uint64_t tail = 0;      // end of everything that belongs to the end records
+  std::uint64_t offset = 0;    // of the directory, as the record tells it
   std::uint64_t prefix = 0;    // bytes before the archive: offsets in it count from there
   std::uint64_t count = 0;     // declared entries
-  bool exact = false;          // its comment ends where the bytes end
+  bool exact = false;          // its comment ends where the archive's bytes end
 };
 
 struct Region {
@@ -78,6 +79,7 @@ class Reader {
  private:
   std::vector<Directory> FindDirectories();
   std::optional<Directory> ParseEnd(std::uint64_t at);
+  void CheckOffset(const Directory& directory);
   bool ReplaceBy64(std::uint64_t end_record, Directory& directory, std::uint64_t& size, std::uint64_t& offset);
   Status ReadDirectory(const Directory& directory);
   std::optional<ZipEntry> ParseCentral(std::uint64_t at, const Directory& directory);
@@ -108,7 +110,7 @@ Result<Zip> Reader::Read() {
   return std::move(out_);
 }
 
-// Exact end records first, and of those the last one in the file, which is what Java finds.
+// What Java finds comes first.
 std::vector<Directory> Reader::FindDirectories() {
   std::vector<Directory> out;
   if (bytes_.size() < kEndBytes) return out;
@@ -117,11 +119,14 @@ std::vector<Directory> Reader::FindDirectories() {
   for (std::uint64_t at = last + 1; at-- > first && out.size() < kEndsConsidered;) {
     if (bytes_[at] != 'P' || Load32(bytes_, at) != kEndSignature) continue;
     auto directory = ParseEnd(at);
-    if (!directory) continue;
+    // The last one counts even with bytes behind it, as Java has it. An earlier one must reach the end by its comment:
+    // others belong to archives inside.
+    if (!directory || (!out.empty() && !directory->exact)) continue;
     bool known = std::any_of(out.begin(), out.end(), [&](const Directory& d) { return d.begin == directory->begin; });
-    if (!known) out.push_back(*directory);
+    if (known) continue;
+    CheckOffset(*directory);
+    out.push_back(*directory);
   }
-  std::stable_sort(out.begin(), out.end(), [](const Directory& a, const Directory& b) { return a.exact > b.exact; });
   return out;
 }
 
@@ -140,15 +145,16 @@ std::optional<Directory> Reader::ParseEnd(std::uint64_t at) {
   directory.begin = directory.end - size;
   if (size >= kCentralBytes && Load32(bytes_, directory.begin) != kCentralSignature) return std::nullopt;
   if (size < kCentralBytes && directory.count != 0) return std::nullopt;
-  if (offset > directory.begin) {
-    oddities_.Add("the end record's offset points behind the central directory");
-  } else {
-    directory.prefix = directory.begin - offset;
-  }
-  if (directory.prefix && Fits(bytes_, offset, kCentralBytes) && Load32(bytes_, offset) == kCentralSignature) {
+  directory.offset = offset;
+  directory.prefix = directory.begin - std::min(offset, directory.begin);
+  return directory;
+}
+
+void Reader::CheckOffset(const Directory& directory) {
+  if (directory.offset > directory.begin) oddities_.Add("the end record's offset points behind the central directory");
+  if (directory.prefix && Fits(bytes_, directory.offset, kCentralBytes) && Load32(bytes_, directory.offset) == kCentralSignature) {
     oddities_.Add("a second central directory lies where the end record's offset points");
   }
-  return directory;
 }
 
 bool Reader::ReplaceBy64(std::uint64_t end_record, Directory& directory, std::uint64_t& size, std::uint64_t& offset) {

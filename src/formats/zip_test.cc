@@ -157,6 +157,22 @@ TEST(Zip, EndRecordInTheComment) {
   EXPECT_EQ(Names(*zip), "shown hidden ");  // Java takes the last one, others the first: both views
 }
 
+TEST(Zip, StoredArchiveInsideIsNoSecondEnd) {
+  std::string archive = Archive({{"inner.jar", Archive({{"x", "y"}})}});
+  auto zip = ReadZip(AsBytes(archive));
+  ASSERT_TRUE(zip.ok());
+  EXPECT_EQ(Names(*zip), "inner.jar ");
+  EXPECT_TRUE(zip->oddities.empty()) << zip->oddities[0];
+}
+
+TEST(Zip, BytesBehindTheArchive) {
+  std::string archive = Archive({{"a", "x"}}) + "signature";
+  auto zip = ReadZip(AsBytes(archive));
+  ASSERT_TRUE(zip.ok());
+  EXPECT_EQ(Names(*zip), "a ");
+  EXPECT_EQ(Text(archive, zip->entries[0]), "x");
+}
+
 TEST(Zip, SameNameTwiceGivesBoth) {
   std::string archive = Archive({{"a", "1"}, {"a", "2"}});
   auto zip = ReadZip(AsBytes(archive));

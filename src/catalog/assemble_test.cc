@@ -1,0 +1,282 @@
+// Layers built by hand -> inventory. Expectations follow DESIGN 2.5, 2.8, 2.12 and attacks.md (removed-evidence).
+#include <gtest/gtest.h>
+
+#include "catalog/analyze.h"
+#include "catalog/runner.h"
+#include "crypto/hash.h"
+
+namespace bulwark::catalog {
+namespace {
+
+using image::EntryType;
+using image::GapKind;
+
+// A layer as the walker would leave it, through the real cataloguers.
+class Layer {
+ public:
+  Layer& File(const std::string& path, const std::string& content, std::uint32_t mode = 0644) {
+    image::Entry entry{EntryType::kFile, false, mode, content.size(), path, "", 0};
+    if (runner_.Wants(entry)) runner_.OnFile(static_cast<std::uint32_t>(record_.entries.size()), entry, AsBytes(content));
+    record_.entries.push_back(entry);
+    return *this;
+  }
+  Layer& Other(EntryType type, const std::string& path, const std::string& link = "") {
+    record_.entries.push_back({type, false, 0755, 0, path, link, 0});
+    return *this;
+  }
+  image::LayerRecord Done() {
+    record_.is_layer = true;
+    runner_.AddTo(record_);
+    return record_;
+  }
+
+ private:
+  Runner runner_;
+  image::LayerRecord record_;
+};
+
+Assembled Of(const std::vector<image::LayerRecord>& layers) {
+  std::vector<const image::LayerRecord*> pointers;
+  std::vector<Digest> digests;
+  for (const auto& layer : layers) {
+    pointers.push_back(&layer);
+    digests.push_back(crypto::Sha256(AsBytes("layer" + std::to_string(digests.size()))));
+  }
+  return Assemble(pointers, digests);
+}
+
+std::string Stanza(const std::string& name, const std::string& version, const std::string& source = "") {
+  return "Package: " + name + "\nStatus: install ok installed\nArchitecture: amd64\n" + (source.empty() ? "" : "Source: " + source + "\n") +
+         "Version: " + version + "\n\n";
+}
+
+constexpr const char* kDebian12 = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n";
+constexpr const char* kStatus = "var/lib/dpkg/status";
+
+bool HasGap(const Inventory& inventory, GapKind kind, std::string_view part) {
+  for (const image::Gap& gap : inventory.gaps) {
+    if (gap.kind == kind && gap.reason.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+std::string Gaps(const Inventory& inventory) {
+  std::string out;
+  for (const image::Gap& gap : inventory.gaps) out += gap.path + ": " + gap.reason + "\n";
+  return out;
+}
+
+const InventoryPackage* Find(const Inventory& inventory, std::string_view name) {
+  for (const InventoryPackage& p : inventory.packages) {
+    if (p.package.name == name) return &p;
+  }
+  return nullptr;
+}
+
+TEST(Assemble, DistributionAndPackages) {
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("base-files", "12.4+deb12u9") + Stanza("zlib1g", "1:1.2.13", "zlib (1:1.2)")).Done()});
+  EXPECT_EQ(out.inventory.distribution, "Debian:12");
+  ASSERT_EQ(out.inventory.packages.size(), 2u);
+  EXPECT_EQ(out.inventory.packages[1].package.source_version, "1:1.2");
+  EXPECT_EQ(out.inventory.packages[1].package.path, kStatus);
+  EXPECT_EQ(out.inventory.packages[1].cataloger, "dpkg");
+  EXPECT_FALSE(out.inventory.packages[1].layer.empty());
+  EXPECT_TRUE(out.inventory.gaps.empty()) << Gaps(out.inventory);
+  EXPECT_FALSE(out.inventory.blind());
+}
+
+TEST(Assemble, DistributionKeys) {
+  struct Case {
+    const char* os;
+    const char* key;
+    const char* gap;
+  };
+  for (const Case& c : {Case{"ID=ubuntu\nVERSION_ID=\"22.04\"\n", "Ubuntu:22.04", ""}, Case{"ID=debian\nVERSION_ID=12.5\n", "Debian:12", ""},
+                        Case{"ID=debian\nPRETTY_NAME=\"Debian GNU/Linux trixie/sid\"\n", "", "testing or unstable"},
+                        Case{"ID=kali\nVERSION_ID=2024.1\nID_LIKE=debian\n", "", "no advisory data"},
+                        Case{"ID=debian\nVERSION_ID=x\n", "", "no number"}, Case{nullptr, "", "no os-release"}}) {
+    Layer layer;
+    layer.File(kStatus, Stanza("a", "1"));
+    if (c.os) layer.File("usr/lib/os-release", c.os);
+    auto out = Of({layer.Done()});
+    EXPECT_EQ(out.inventory.distribution, c.key);
+    EXPECT_EQ(out.inventory.blind(), *c.gap != 0) << Gaps(out.inventory);
+    if (*c.gap) {
+      EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, c.gap)) << Gaps(out.inventory);
+    }
+  }
+}
+
+TEST(Assemble, EtcOsReleaseWinsAndDisagreementIsTold) {
+  auto out = Of({Layer().File("usr/lib/os-release", "ID=debian\nVERSION_ID=11\n").File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1")).Done()});
+  EXPECT_EQ(out.inventory.distribution, "Debian:12");
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kPartial, "different releases"));
+}
+
+TEST(Assemble, OsReleaseThatLies) {
+  auto out = Of({Layer().File("etc/os-release", "ID=debian\nVERSION_ID=99\n").File(kStatus, Stanza("base-files", "12.4+deb12u9")).Done()});
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, "base-files is of Debian 12")) << Gaps(out.inventory);
+}
+
+TEST(Assemble, RemovedDatabaseStillShows) {
+  auto base = Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("openssl", "3.0.11-1")).Done();
+  auto removed = Layer().Other(EntryType::kWhiteout, kStatus).Done();
+  auto out = Of({base, removed});
+  EXPECT_TRUE(out.inventory.blind());
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, "evidence removed")) << Gaps(out.inventory);
+  const InventoryPackage* p = Find(out.inventory, "openssl");
+  ASSERT_TRUE(p);
+  EXPECT_TRUE(p->hidden);
+  EXPECT_EQ(out.inventory.distribution, "Debian:12");
+}
+
+TEST(Assemble, RemovedOsReleaseStillTells) {
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1")).Done(),
+                 Layer().Other(EntryType::kWhiteout, "etc/os-release").Done()});
+  EXPECT_EQ(out.inventory.distribution, "Debian:12");
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, "only a lower layer says"));
+}
+
+TEST(Assemble, OrdinaryUpgradeAndRemovalHideNothing) {
+  auto base = Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1") + Stanza("b", "1")).Done();
+  auto out = Of({base, Layer().File(kStatus, Stanza("a", "2")).Done()});
+  ASSERT_EQ(out.inventory.packages.size(), 1u);
+  EXPECT_EQ(out.inventory.packages[0].package.version, "2");
+  EXPECT_TRUE(out.inventory.gaps.empty()) << Gaps(out.inventory);
+}
+
+TEST(Assemble, OwnershipByChecksum) {
+  std::string metadata = "Name: PyYAML\nVersion: 6.0\n";
+  std::string md5 = crypto::Md5Hex(AsBytes(metadata));
+  std::string path = "usr/lib/python3/dist-packages/PyYAML-6.0.egg-info/PKG-INFO";
+  auto with = [&](const std::string& info, const std::string& text) {
+    return Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("python3-yaml", "6.0-3", "pyyaml"))
+                   .File("var/lib/dpkg/info/python3-yaml." + info, text).File(path, metadata).Done()});
+  };
+  auto verified = with("md5sums", md5 + "  " + path + "\n");
+  const InventoryPackage* p = Find(verified.inventory, "PyYAML");
+  ASSERT_TRUE(p);
+  EXPECT_EQ(p->ownership, Ownership::kVerified);
+  EXPECT_EQ(p->owner, "python3-yaml");
+  EXPECT_EQ(p->owner_source, "pyyaml");
+  EXPECT_TRUE(verified.inventory.gaps.empty()) << Gaps(verified.inventory);
+
+  auto claimed = with("list", "/" + path + "\n");
+  EXPECT_EQ(Find(claimed.inventory, "PyYAML")->ownership, Ownership::kClaimed);
+
+  auto mismatch = with("md5sums", std::string(32, '0') + "  " + path + "\n");
+  EXPECT_EQ(Find(mismatch.inventory, "PyYAML")->ownership, Ownership::kMismatch);
+  EXPECT_TRUE(HasGap(mismatch.inventory, GapKind::kPartial, "differs from what package python3-yaml recorded"));
+}
+
+TEST(Assemble, ClaimsOfPackagesThatAreNotInstalledCountNothing) {
+  std::string path = "usr/lib/python3/dist-packages/x.egg-info";
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1")).File("var/lib/dpkg/info/ghost.list", "/" + path + "\n")
+                     .File(path, "Name: x\nVersion: 1\n").Done()});
+  EXPECT_EQ(Find(out.inventory, "x")->ownership, Ownership::kNone);
+}
+
+TEST(Assemble, ClaimsOfBeforeTheUsrMerge) {
+  std::string jar = "no zip";
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("tool", "1"))
+                     .File("var/lib/dpkg/info/tool.list", "/bin/tool\n").File("usr/bin/tool", "x", 0755).Done()});
+  EXPECT_TRUE(out.inventory.gaps.empty()) << Gaps(out.inventory);
+}
+
+TEST(Assemble, InstalledWinsOverLocked) {
+  std::string lock = R"({"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"},"node_modules/b":{"version":"1.0.0","dev":true}}})";
+  auto out = Of({Layer().File("app/package-lock.json", lock).File("app/node_modules/a/package.json", R"({"name":"a","version":"1.0.1"})")
+                     .File("other/node_modules/b/package.json", R"({"name":"b","version":"2.0.0"})").Done()});
+  ASSERT_EQ(out.inventory.packages.size(), 3u);
+  EXPECT_EQ(Find(out.inventory, "a")->package.version, "1.0.1");
+  EXPECT_FALSE(Find(out.inventory, "a")->package.locked_only);
+  const InventoryPackage* b = Find(out.inventory, "b");
+  EXPECT_TRUE(b->package.locked_only && b->package.development);
+  EXPECT_EQ(b->package.version, "1.0.0");
+}
+
+TEST(Assemble, SamePackageInTwoDatabasesCountsOnce) {
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1"))
+                     .File("var/lib/dpkg/status.d/a", "Package: a\nVersion: 1\nArchitecture: amd64\n").Done()});
+  EXPECT_EQ(out.inventory.packages.size(), 1u);
+}
+
+TEST(Assemble, OtherDatabasesAreBlind) {
+  auto out = Of({Layer().File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n").File("lib/apk/db/installed", "P:musl\n").Done()});
+  EXPECT_TRUE(out.inventory.blind());
+}
+
+TEST(Assemble, UnknownProgramsAreTold) {
+  auto alone = Of({Layer().File("bin/busybox", "\x7f" "ELF", 0755).Done()});
+  EXPECT_TRUE(alone.inventory.blind()) << Gaps(alone.inventory);
+
+  auto beside = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1")).File("usr/local/bin/tool", "#!/bin/sh\n", 0755).Done()});
+  EXPECT_FALSE(beside.inventory.blind());
+  EXPECT_TRUE(HasGap(beside.inventory, GapKind::kPartial, "1 programs belong to no package")) << Gaps(beside.inventory);
+
+  auto gone = Of({Layer().File("bin/busybox", "\x7f" "ELF", 0755).Done(), Layer().Other(EntryType::kWhiteout, "bin").Done()});
+  EXPECT_TRUE(gone.inventory.gaps.empty()) << Gaps(gone.inventory);
+
+  auto data = Of({Layer().File("data/x.txt", "x").Done()});
+  EXPECT_TRUE(data.inventory.gaps.empty()) << Gaps(data.inventory);
+}
+
+TEST(Assemble, LayerThatIsNone) {
+  image::LayerRecord none;
+  EXPECT_TRUE(Of({none}).inventory.blind());
+}
+
+TEST(Assemble, FileReachedThroughALinkIsReadAgain) {
+  // etc/os-release is a link to a file that its own layer had no reason to read.
+  auto out = Of({Layer().File("srv/release", kDebian12).File(kStatus, Stanza("a", "1")).Done(),
+                 Layer().Other(EntryType::kSymlink, "etc/os-release", "../srv/release").Done()});
+  ASSERT_EQ(out.unread.size(), 1u);
+  EXPECT_EQ(out.unread[0].path, "etc/os-release");
+  EXPECT_EQ(AsGaps(out.unread)[0].kind, GapKind::kBlind);
+}
+
+TEST(AnalyzeFile, ReadsOneFile) {
+  std::string lock = R"({"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"}}})";
+  auto record = AnalyzeFile("/tmp/package-lock.json", AsBytes(lock), 0644);
+  ASSERT_EQ(record.files.size(), 1u);
+  EXPECT_EQ(record.files[0].packages[0].path, "tmp/package-lock.json");
+  EXPECT_EQ(record.files[0].md5, crypto::Md5Hex(AsBytes(lock)));
+  auto nothing = AnalyzeFile("notes.txt", AsBytes("x"), 0644);
+  ASSERT_EQ(nothing.gaps.size(), 1u);
+  EXPECT_EQ(nothing.gaps[0].kind, GapKind::kBlind);
+}
+
+TEST(AnalyzeLayer, WalksATar) {
+  // One ustar member, made here; the walker has its own tests.
+  std::string status = Stanza("a", "1");
+  std::string header(512, '\0');
+  header.replace(0, 19, kStatus);
+  header.replace(100, 8, std::string("0000644\0", 8));
+  char size[13];
+  std::snprintf(size, sizeof size, "%011o", static_cast<unsigned>(status.size()));
+  header.replace(124, 12, std::string(size, 12));
+  header[156] = '0';
+  header.replace(257, 8, std::string("ustar\0" "00", 8));
+  header.replace(148, 8, "        ");
+  unsigned sum = 0;
+  for (char c : header) sum += static_cast<unsigned char>(c);
+  std::snprintf(size, sizeof size, "%06o", sum);
+  header.replace(148, 8, std::string(size, 6) + std::string("\0 ", 2));
+  std::string tar = header + status + std::string(512 - status.size() % 512, '\0') + std::string(1024, '\0');
+  MemorySource source{AsBytes(tar)};
+  auto record = AnalyzeLayer(source);
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->set_version, kSetVersion);
+  ASSERT_EQ(record->files.size(), 1u);
+  EXPECT_EQ(record->files[0].packages[0].name, "a");
+  // Read again under another name.
+  ASSERT_TRUE(ReadAgain(source, *record, {{0, 0, "var/lib/dpkg/status.d/x"}, {0, 0, "srv/unwanted"}}).ok());
+  ASSERT_EQ(record->files.size(), 3u);
+  EXPECT_EQ(record->files[0].read_as, "srv/unwanted");
+  EXPECT_EQ(record->files[0].cataloger, "");
+  EXPECT_EQ(record->files[2].read_as, "var/lib/dpkg/status.d/x");
+  EXPECT_EQ(record->files[2].packages[0].path, "var/lib/dpkg/status.d/x");
+}
+
+}  // namespace
+}  // namespace bulwark::catalog
