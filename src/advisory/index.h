@@ -35,10 +35,17 @@ class Index {
   // Whether any source covers the ecosystem or release at all: no data is unknown, not safe.
   virtual bool Covers(std::string_view ecosystem) const = 0;
   virtual std::optional<KnownExploited> Exploited(std::string_view cve) const = 0;
+  // Calls `each` for every key, sorted, with a hash of all that its records say (known exploitation included). False:
+  // this index cannot list its keys.
+  virtual bool EachKey(const std::function<void(const versions::PackageKey&, std::uint64_t content)>&) const {
+    return false;
+  }
 };
 
 // Maps a file; checks header, bounds and checksum. kCorrupt, kNotFound, kUnsupported (newer format).
 Result<std::shared_ptr<const Index>> OpenIndex(const std::string& path);  // shared: readers keep the old file over a swap
+// The same over bytes in memory (Builder::Finish).
+Result<std::shared_ptr<const Index>> IndexOfBytes(std::string bytes);
 // The starter data embedded in the binary.
 std::shared_ptr<const Index> StarterIndex();
 

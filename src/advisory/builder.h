@@ -1,0 +1,42 @@
+#pragma once
+// Records -> the bytes of an advisory file. Deterministic: the same content gives the same bytes, in whatever order and
+// however often it was added.
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "advisory/index.h"
+#include "advisory/model.h"
+#include "base/result.h"
+
+namespace bulwark::advisory {
+
+class Builder {
+ public:
+  // kInvalid for a record that could not be found or reported: without id, package or source, with neither ranges nor
+  // versions although its state needs them, with text beyond limits::kAdvisoryTextBytes. kLimit for too many.
+  // Records of one (package, source, id) are joined: whatever any of them calls affected is affected.
+  Status Add(Record record);
+  Status AddKnownExploited(KnownExploited entry);
+  void AddSource(SourceInfo source);          // of one name: counts are added up
+  void Cover(std::string_view ecosystem);     // a source covers it, even if there is no record
+
+  std::size_t size() const { return records_.size(); }
+  std::vector<Record>& records() { return records_; }  // to adjust before Finish
+
+  // The file. The builder is spent. kLimit if a table outgrows the format.
+  Result<std::string> Finish();
+
+ private:
+  std::vector<Record> records_;
+  std::vector<KnownExploited> exploited_;
+  std::vector<SourceInfo> sources_;
+  std::set<std::string, std::less<>> covered_;
+};
+
+// Sorts by the ecosystem's order where all bounds can be compared, else by text; removes repetitions.
+void SortRanges(std::string_view ecosystem, std::vector<Range>& ranges);
+
+}  // namespace bulwark::advisory

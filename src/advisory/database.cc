@@ -1,0 +1,178 @@
+#include "advisory/database.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "advisory/builder.h"
+#include "advisory/documents.h"
+#include "advisory/feeds.h"
+#include "advisory/starter.h"
+#include "base/byte_source.h"
+#include "base/log.h"
+
+namespace bulwark::advisory {
+namespace {
+
+bool HasFix(const Record& record) {
+  return std::any_of(record.ranges.begin(), record.ranges.end(), [](const Range& r) { return !r.fixed.empty(); });
+}
+
+// Reads one source into the builder.
+Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& options, Builder& builder) {
+  SourceReport report{spec.path, spec.label, "", 0, 0, 0, 0, {}, kNever};
+  const Feed* feed = nullptr;
+  std::unique_ptr<FeedOutput> out;
+  Status read = EachDocument(spec.path, [&](const Document& document) -> Status {
+    if (feed == nullptr) {
+      for (const Feed& candidate : Feeds()) {
+        if (feed == nullptr && candidate.recognizes(document)) feed = &candidate;
+      }
+      if (feed == nullptr) return Error{Errc::kInvalid, fmt::format("{}: no feed reads this", Printable(document.name, 200))};
+      report.feed = feed->name;
+      if (report.label.empty()) report.label = feed->name;
+      out = std::make_unique<FeedOutput>(builder, report.label);
+    }
+    out->CountItems(1);
+    Status one = feed->read(document, *out);
+    if (one || one.error().code == Errc::kLimit) return one;
+    out->CountError(document.name, one.error());
+    return {};
+  });
+  if (!read) return std::move(read).error().Wrap(fmt::format("read advisories from {}", spec.path));
+  if (feed == nullptr) return Error{Errc::kInvalid, fmt::format("{}: no documents", spec.path)};
+  report.items = out->items();
+  report.records = out->records();
+  report.skipped = out->skipped();
+  report.errors = out->errors();
+  report.messages = out->messages();
+  report.data_date = out->data_date();
+  // A date in the future would move every default `as_of` there.
+  if (report.data_date != kNever && options.now != Time{}) report.data_date = std::min(report.data_date, options.now);
+  builder.AddSource({report.label, report.records, report.errors, report.data_date});
+  return report;
+}
+
+// Reasons not to trust this data with the place of the file before it.
+std::vector<std::string> Doubts(const std::vector<SourceReport>& reports, const Index* before) {
+  std::vector<std::string> out;
+  std::map<std::string, std::uint64_t> now;
+  for (const auto& r : reports) {
+    now[r.label] += r.records;
+    if (r.errors * 100 > r.items) {
+      out.push_back(fmt::format("{}: {} of {} items are malformed, first: {}", r.path, r.errors, r.items,
+                                r.messages.empty() ? "" : r.messages[0]));
+    }
+    if (r.records == 0) out.push_back(fmt::format("{}: not one record", r.path));
+  }
+  if (before == nullptr) return out;
+  for (const SourceInfo& old : before->sources()) {
+    if (old.records > 0 && now[old.name] * 10 < old.records * 6) {
+      out.push_back(fmt::format("source {} has shrunk from {} to {} records", old.name, old.records, now[old.name]));
+    }
+  }
+  return out;
+}
+
+using SourceAndId = std::pair<std::string, std::string>;
+using RecordsOfKey = std::map<SourceAndId, Record>;
+
+// When the fix of a record was first seen. Known dates only move back; a fix that appears where none was is of now. A
+// record that is new here may state its fix's date, or was published with it.
+Time FirstSeen(const Record& record, const Record* before, bool source_known, Time now) {
+  if (before != nullptr && HasFix(*before)) {
+    return before->fixed_at == kNever ? record.fixed_at : std::min(record.fixed_at, before->fixed_at);
+  }
+  if (record.fixed_at != kNever) return record.fixed_at;
+  if (before != nullptr) return now;
+  return record.published == kNever && source_known ? now : record.published;
+}
+
+void StampFixes(Builder& builder, const Index* before, Time now) {
+  std::map<std::string, bool> known;
+  if (before != nullptr) {
+    for (const SourceInfo& source : before->sources()) known[source.name] = true;
+  }
+  std::vector<Record*> fixes;
+  for (Record& r : builder.records()) {
+    if (HasFix(r)) fixes.push_back(&r);
+  }
+  std::sort(fixes.begin(), fixes.end(), [](const Record* a, const Record* b) { return a->package < b->package; });
+  RecordsOfKey old;
+  for (std::size_t i = 0; i < fixes.size(); ++i) {
+    Record& record = *fixes[i];
+    if (before != nullptr && (i == 0 || fixes[i - 1]->package != record.package)) {
+      old.clear();
+      before->Find(record.package, [&](const Record& r) {
+        old.emplace(SourceAndId(r.source, r.id), r);
+        return true;
+      });
+    }
+    const auto it = old.find({record.source, record.id});
+    record.fixed_at = FirstSeen(record, it == old.end() ? nullptr : &it->second, known.contains(record.source), now);
+  }
+}
+
+// The file to be replaced; none if there is none, or if it cannot be read (then nothing can be carried over from it).
+std::shared_ptr<const Index> OpenBefore(const std::string& path) {
+  auto index = OpenIndex(path);
+  if (index) return *index;
+  if (index.error().code != Errc::kNotFound) LogWarning(fmt::format("the file to be replaced: {}", index.error().message));
+  return nullptr;
+}
+
+Status AddStarter(const BuildOptions& options, Builder& builder) {
+  return options.starter == Starter::kInclude ? AddStarterSet(builder) : Status{};
+}
+
+}  // namespace
+
+SourceSpec SourceSpec::Parse(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return {text, ""};
+  const bool label = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == equals;
+  return label ? SourceSpec{text.substr(equals + 1), text.substr(0, equals)} : SourceSpec{text, ""};
+}
+
+Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<SourceSpec>& sources,
+                                  const BuildOptions& options) {
+  Builder builder;
+  BuildReport report;
+  for (const SourceSpec& spec : sources) {
+    BW_TRY(SourceReport source, ReadSource(spec, options, builder));
+    report.sources.push_back(std::move(source));
+  }
+  const auto before = OpenBefore(out);
+  std::vector<std::string> doubts = Doubts(report.sources, before.get());
+  if (!doubts.empty() && options.force == Force::kNo) {
+    std::string message = "the advisory data is not swapped in: " + doubts[0];
+    for (std::size_t i = 1; i < doubts.size(); ++i) message += "; " + doubts[i];
+    return Error{Errc::kConflict, message};
+  }
+  report.overridden = std::move(doubts);
+  StampFixes(builder, before.get(), options.now);
+  BW_CHECK(AddStarter(options, builder));
+  // From here on only the file's bytes: they are checked as a reader checks them before they take the old ones' place.
+  BW_TRY(const std::string bytes, builder.Finish());
+  BW_TRY(const auto index, IndexOfBytes(bytes));
+  BW_CHECK(WriteFileAtomically(out, bytes));
+  report.revision = index->revision();
+  report.records = index->records();
+  report.data_date = index->data_date();
+  report.bytes = bytes.size();
+  return report;
+}
+
+Description Describe(const Index& index) {
+  Description out{index.revision(), index.data_date(), index.records(), 0, index.sources(), {}};
+  index.EachKey([&](const versions::PackageKey& key, std::uint64_t) {
+    ++out.packages;
+    if (out.ecosystems.empty() || out.ecosystems.back().first != key.ecosystem) out.ecosystems.emplace_back(key.ecosystem, 0);
+    ++out.ecosystems.back().second;
+  });
+  return out;
+}
+
+}  // namespace bulwark::advisory

@@ -1,0 +1,26 @@
+#pragma once
+// The documents of a source of advisories: a file, a file of JSON lines, a folder, a tar or zip archive; compressed by
+// zstd or gzip or not. Which, the name tells.
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace bulwark::advisory {
+
+enum class Syntax { kJson, kYaml };
+
+struct Document {
+  std::string name;  // path, with ":line" for lines; for messages
+  Syntax syntax = Syntax::kJson;
+  std::string_view text;
+};
+
+// Calls `each` for every document, in a fixed order; an error from it ends the walk. Of folders and archives only
+// *.json, *.jsonl, *.yaml and *.yml count, links are not followed. kNotFound, kIo, kCorrupt (damaged compression or
+// archive), kLimit (limits::kFeed…).
+Status EachDocument(const std::string& path, const std::function<Status(const Document&)>& each);
+
+}  // namespace bulwark::advisory

@@ -1,0 +1,50 @@
+#include "advisory/feeds.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace bulwark::advisory {
+
+std::span<const Feed> Feeds() {
+  static constexpr std::array kFeeds{
+      Feed{"debian", IsDebianFacts, ReadDebianFacts},
+      Feed{"kev", IsKnownExploited, ReadKnownExploited},
+      Feed{"osv", IsOsv, ReadOsv},
+  };
+  return kFeeds;
+}
+
+Status FeedOutput::Add(Record record) {
+  record.source = source_;
+  // What can report nothing does not count: a feed that calls everything unaffected has shrunk.
+  const bool reports = record.state != State::kNotAffected;
+  const std::string id = record.id;
+  if (Status added = builder_.Add(std::move(record)); !added) {
+    if (added.error().code == Errc::kLimit) return added;
+    CountError(id, added.error());
+    return {};
+  }
+  records_ += reports;
+  return {};
+}
+
+Status FeedOutput::Add(KnownExploited entry) {
+  BW_CHECK(builder_.AddKnownExploited(std::move(entry)));
+  ++records_;
+  return {};
+}
+
+void FeedOutput::CountError(std::string_view where, const Error& error) {
+  ++errors_;
+  if (messages_.size() < 10) messages_.push_back(fmt::format("{}: {}", Printable(where, 200), Printable(error.message, 400)));
+}
+
+void FeedOutput::SawDate(Time date) {
+  if (date != kNever && (data_date_ == kNever || date > data_date_)) data_date_ = date;
+}
+
+}  // namespace bulwark::advisory

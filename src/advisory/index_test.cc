@@ -1,0 +1,249 @@
+// Builder, file and starter set: what goes in comes out, equal content gives equal bytes, damage is refused.
+
+#include "advisory/index.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "advisory/builder.h"
+#include "advisory/database.h"
+#include "advisory/delta.h"
+#include "advisory/file_format.h"
+#include "advisory/starter.h"
+#include "base/limits.h"
+
+namespace bulwark::advisory {
+namespace {
+
+Record Make(std::string ecosystem, std::string name, std::string id, std::string fixed = "2.0") {
+  Record r;
+  r.id = std::move(id);
+  r.package = {std::move(ecosystem), std::move(name)};
+  r.source = "test";
+  r.ranges = {{"", std::move(fixed), ""}};
+  return r;
+}
+
+Record Full() {
+  Record r = Make("PyPI", "a", "GHSA-1");
+  r.aliases = {"CVE-2024-1", "PYSEC-1"};
+  r.ranges = {{"", "1.0", ""}, {"2.0", "", "2.5"}, {"3.0", "", ""}};
+  r.versions = {"1.5", "legacy"};
+  r.kind = Class::kMalicious;
+  r.severity = Severity::kHigh;
+  r.score = 7.5;
+  r.vector = "CVSS:3.1/x";
+  r.published = Time(Millis(-12345));
+  r.fixed_at = Time(Millis(1700000000123));
+  r.url = "https://osv.dev/vulnerability/GHSA-1";
+  return r;
+}
+
+std::shared_ptr<const Index> Built(Builder& builder) {
+  auto bytes = builder.Finish();
+  EXPECT_TRUE(bytes.ok());
+  auto index = IndexOfBytes(*std::move(bytes));
+  EXPECT_TRUE(index.ok()) << (index ? "" : index.error().message);
+  return *index;
+}
+
+std::vector<Record> All(const Index& index, const versions::PackageKey& key) {
+  std::vector<Record> out;
+  index.Find(key, [&](const Record& r) {
+    out.push_back(r);
+    return true;
+  });
+  return out;
+}
+
+TEST(Index, GivesBackWhatWasAdded) {
+  Builder builder;
+  ASSERT_TRUE(builder.Add(Full()).ok());
+  ASSERT_TRUE(builder.Add(Make("Debian:12", "a", "CVE-2024-2")).ok());
+  ASSERT_TRUE(builder.AddKnownExploited({"CVE-2024-1", Time(Millis(5))}).ok());
+  builder.AddSource({"test", 2, 1, Time(Millis(99))});
+  builder.AddSource({"empty", 0, 0, kNever});
+  builder.Cover("npm");
+  const auto index = Built(builder);
+  EXPECT_EQ(std::vector<Record>{Full()}, All(*index, {"PyPI", "a"}));
+  EXPECT_EQ(1u, All(*index, {"Debian:12", "a"}).size());
+  EXPECT_TRUE(All(*index, {"Debian:12", "b"}).empty());
+  EXPECT_TRUE(All(*index, {"Debian:1", "2a"}).empty());
+  EXPECT_TRUE(index->Covers("npm") && index->Covers("PyPI") && !index->Covers("Debian:13"));
+  EXPECT_EQ(Time(Millis(5)), index->Exploited("CVE-2024-1")->added);
+  EXPECT_FALSE(index->Exploited("CVE-2024-2"));
+  EXPECT_EQ(Time(Millis(99)), index->data_date());
+  EXPECT_EQ(2u, index->records());
+  ASSERT_EQ(2u, index->sources().size());
+  EXPECT_EQ("test", index->sources()[1].name);
+  EXPECT_EQ(kNever, index->sources()[0].data_date);
+  EXPECT_TRUE(index->revision().starts_with("sha256:"));
+}
+
+TEST(Index, IsTheSameWhateverTheOrder) {
+  std::vector<Record> records;
+  for (int i = 0; i < 200; ++i) records.push_back(Make("npm", fmt::format("p{}", i % 50), fmt::format("CVE-2024-{}", i)));
+  records.push_back(Full());
+  std::mt19937 random(7);
+  std::string first;
+  for (int round = 0; round < 5; ++round) {
+    std::shuffle(records.begin(), records.end(), random);
+    Builder builder;
+    for (const Record& r : records) ASSERT_TRUE(builder.Add(r).ok());
+    ASSERT_TRUE(builder.Add(records[0]).ok());  // said twice
+    const std::string bytes = *builder.Finish();
+    if (first.empty()) first = bytes;
+    EXPECT_EQ(first, bytes) << round;
+  }
+}
+
+TEST(Builder, JoinsWithoutLosingAffectedVersions) {
+  Builder builder;
+  Record a = Make("Debian:12", "x", "CVE-1-1", "1.0-1"), b = Make("Debian:12", "x", "CVE-1-1", "1.0-3");
+  b.severity = Severity::kLow;
+  Record harmless = Make("Debian:12", "x", "CVE-1-1", "0");
+  harmless.state = State::kNotAffected;
+  for (const Record& r : {harmless, a, b}) ASSERT_TRUE(builder.Add(r).ok());
+  const auto records = All(*Built(builder), {"Debian:12", "x"});
+  ASSERT_EQ(1u, records.size());
+  EXPECT_EQ(State::kFixed, records[0].state);
+  EXPECT_EQ(3u, records[0].ranges.size());
+  EXPECT_EQ(Severity::kLow, records[0].severity);
+}
+
+TEST(Builder, RefusesWhatCannotBeReported) {
+  Builder builder;
+  EXPECT_EQ(Errc::kInvalid, builder.Add(Make("npm", "a", "")).error().code);
+  EXPECT_EQ(Errc::kInvalid, builder.Add(Make("npm", "", "X")).error().code);
+  Record r = Make("npm", "a", "X");
+  r.ranges.clear();
+  EXPECT_EQ(Errc::kInvalid, builder.Add(r).error().code);
+  r.state = State::kOpen;
+  EXPECT_TRUE(builder.Add(r).ok());
+  r.url = std::string(limits::kAdvisoryTextBytes + 1, 'x');
+  EXPECT_EQ(Errc::kInvalid, builder.Add(r).error().code);
+  EXPECT_EQ(Errc::kInvalid, builder.AddKnownExploited({"", kNever}).error().code);
+}
+
+std::string SampleFile() {
+  Builder builder;
+  EXPECT_TRUE(builder.Add(Full()).ok());
+  EXPECT_TRUE(builder.AddKnownExploited({"CVE-2024-1", Time(Millis(5))}).ok());
+  builder.AddSource({"test", 2, 1, Time(Millis(99))});
+  return *builder.Finish();
+}
+
+// Sets both checksums right again, as an attacker would.
+void Sign(std::string& bytes) {
+  file::Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  header.payload_hash = file::Hash(AsBytes(bytes).subspan(sizeof header));
+  header.header_hash = file::Hash({reinterpret_cast<const std::uint8_t*>(&header), offsetof(file::Header, header_hash)});
+  std::memcpy(bytes.data(), &header, sizeof header);
+}
+
+TEST(Index, RefusesDamage) {
+  const std::string good = SampleFile();
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 0x41);
+    EXPECT_FALSE(IndexOfBytes(bad).ok()) << i;
+    EXPECT_FALSE(IndexOfBytes(good.substr(0, i)).ok()) << i;
+  }
+  EXPECT_FALSE(IndexOfBytes(good + "x").ok());
+  std::string newer = good;
+  newer[8] = 99;
+  EXPECT_EQ(Errc::kUnsupported, IndexOfBytes(newer).error().code);
+}
+
+// Every byte of the payload changed, checksums right: refused, or readable without harm (run under ASan).
+TEST(Index, SurvivesForgery) {
+  const std::string good = SampleFile();
+  for (std::size_t i = sizeof(file::Header); i < good.size(); ++i) {
+    for (unsigned char value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(value);
+      Sign(bad);
+      const auto index = IndexOfBytes(bad);
+      if (!index) continue;
+      (*index)->EachKey([&](const versions::PackageKey& key, std::uint64_t) { All(**index, key); });
+      All(**index, {"PyPI", "a"});
+      (*index)->Exploited("CVE-2024-1");
+      (*index)->sources();
+    }
+  }
+}
+
+TEST(OpenIndex, MapsAFileAndKeepsItOverASwap) {
+  const std::string path = testing::TempDir() + "advisory_open";
+  ASSERT_TRUE(WriteFileAtomically(path, SampleFile()).ok());
+  const auto old = OpenIndex(path);
+  ASSERT_TRUE(old.ok()) << old.error().message;
+  Builder builder;
+  ASSERT_TRUE(builder.Add(Make("npm", "b", "X-1")).ok());
+  ASSERT_TRUE(WriteFileAtomically(path, *builder.Finish()).ok());
+  EXPECT_EQ(1u, All(**old, {"PyPI", "a"}).size());
+  EXPECT_EQ(1u, All(**OpenIndex(path), {"npm", "b"}).size());
+  std::filesystem::remove(path);
+  EXPECT_EQ(Errc::kNotFound, OpenIndex(path).error().code);
+  EXPECT_EQ(Errc::kCorrupt, OpenIndex(testing::TempDir()).error().code);
+}
+
+TEST(ChangedKeys, ListsWhatSaysSomethingElse) {
+  Builder a, b;
+  for (Builder* builder : {&a, &b}) {
+    ASSERT_TRUE(builder->Add(Make("npm", "same", "X-1")).ok());
+    ASSERT_TRUE(builder->Add(Make("npm", "exploited", "CVE-2024-7")).ok());
+    ASSERT_TRUE(builder->Add(Make("npm", "changed", "X-2", builder == &a ? "1.0.0" : "1.0.1")).ok());
+  }
+  ASSERT_TRUE(a.Add(Make("npm", "gone", "X-3")).ok());
+  ASSERT_TRUE(b.Add(Make("Debian:12", "new", "X-4")).ok());
+  ASSERT_TRUE(b.AddKnownExploited({"CVE-2024-7", Time(Millis(1))}).ok());
+  const auto before = Built(a), after = Built(b);
+  const std::vector<versions::PackageKey> want{{"Debian:12", "new"}, {"npm", "changed"}, {"npm", "exploited"}, {"npm", "gone"}};
+  EXPECT_EQ(want, *ChangedKeys(*before, *after));
+  EXPECT_TRUE(ChangedKeys(*after, *after)->empty());
+}
+
+TEST(Starter, HoldsTheFactsAndIsQuick) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto index = StarterIndex();
+  const auto took = std::chrono::steady_clock::now() - start;
+  std::printf("starter set built in %lld us\n",
+              static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+  EXPECT_EQ(index, StarterIndex());
+  std::uint64_t debian = 0, language = 0;
+  for (const auto& source : index->sources()) {
+    if (source.name == "starter-debian") debian = source.records;
+    if (source.name == "starter-language") language = source.records;
+  }
+  EXPECT_EQ(975u, debian);
+  EXPECT_GE(language, 100u);
+  EXPECT_EQ(debian + language, index->records());
+  EXPECT_EQ("2026-11-24", FormatDate(index->data_date()));
+  for (const char* ecosystem : {"Debian:12", "Debian:13", "npm", "PyPI", "Go", "Maven"}) EXPECT_TRUE(index->Covers(ecosystem));
+  EXPECT_TRUE(index->Exploited("CVE-2021-44228"));
+  const auto log4j = All(*index, {"Maven", "org.apache.logging.log4j:log4j-core"});
+  ASSERT_EQ(4u, log4j.size());
+  EXPECT_EQ("CVE-2021-44228", log4j[0].id);
+  EXPECT_EQ(10.0, log4j[0].score);
+}
+
+TEST(Starter, NamesTheLineThatIsWrong) {
+  Builder builder;
+  const StarterTexts bad{"date 2024-01-01\nrelease Debian:12\nsource a\n1.0 yesterday CVE-1-1\n", "", "", ""};
+  const Status read = ReadStarterTexts(bad, builder);
+  ASSERT_FALSE(read.ok());
+  EXPECT_NE(std::string::npos, read.error().message.find("debian.txt line 4"));
+  EXPECT_FALSE(ReadStarterTexts({"", "npm a CVE-1-1 1.0 CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "", ""}, builder).ok());
+  EXPECT_FALSE(ReadStarterTexts({"", "npm a CVE-1-1 ..1.0 7.5", "", ""}, builder).ok());
+}
+
+}  // namespace
+}  // namespace bulwark::advisory

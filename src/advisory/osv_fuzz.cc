@@ -1,0 +1,23 @@
+// First byte odd: YAML. Whatever is read must give a file that opens.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "advisory/feeds.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace bulwark::advisory;
+  if (size == 0) return 0;
+  Builder builder;
+  FeedOutput out(builder, "fuzz");
+  const Document document{"fuzz", data[0] % 2 == 1 ? Syntax::kYaml : Syntax::kJson,
+                          {reinterpret_cast<const char*>(data + 1), size - 1}};
+  for (const Feed& feed : Feeds()) {
+    feed.recognizes(document);
+    (void)feed.read(document, out).ok();
+  }
+  auto bytes = builder.Finish();
+  if (!bytes || !IndexOfBytes(*std::move(bytes)).ok()) std::abort();
+  return 0;
+}
