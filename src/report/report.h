@@ -46,7 +46,7 @@ struct Report {
   std::vector<PointVerdict> verdicts;         // in the order of the enum; may be empty (no policy asked)
 };
 
-// Gaps of inventory and match, sorted and unique.
+// Gaps of inventory and match, unique; blind ones first.
 std::vector<image::Gap> AllGaps(const Report& report);
 
 }  // namespace bulwark::report
