@@ -1,0 +1,114 @@
+#include "config/keys.h"
+
+#include "base/strings.h"
+
+namespace bulwark::config {
+namespace {
+
+using formats::YamlError;
+using formats::YamlNode;
+
+template <auto field>
+Status SetText(const YamlNode& value, Config& config) {
+  config.*field = value.text;
+  return {};
+}
+
+template <auto field>
+Status SetListenerText(const YamlNode& value, Config& config) {
+  config.listeners.back().*field = value.text;
+  return {};
+}
+
+template <auto field>
+Status SetCount(const YamlNode& value, Config& config) {
+  using Number = std::remove_reference_t<decltype(config.*field)>;
+  config.*field = static_cast<Number>(*ParseUint(value.text));  // checked against the row's range
+  return {};
+}
+
+Status SetListenerAddress(const YamlNode& value, Config& config) {
+  auto address = ParseAddress(value.text);
+  if (!address.ok()) return YamlError(value, address.error().message);
+  config.listeners.back().address = value.text;
+  return {};
+}
+
+// A switch that opens a hole is a sentence, so that nobody flips it unread.
+Status SetInsecure(const YamlNode& value, Config& config) {
+  if (value.text != kInsecureWords) {
+    return YamlError(value, "allow_insecure_listen must say in words: " + std::string(kInsecureWords));
+  }
+  config.allow_insecure_listen = true;
+  return {};
+}
+
+// Scheme, host and port: everything else would end up inside links and realms.
+Status SetExternalUrl(const YamlNode& value, Config& config) {
+  std::string_view rest = value.text;
+  bool https = rest.starts_with("https://");
+  if (!https && !rest.starts_with("http://")) return YamlError(value, "external_url must begin with https:// or http://");
+  rest.remove_prefix(https ? 8 : 7);
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+  if (rest.empty() || rest.size() > 255 || rest.find_first_not_of(kHost) != std::string_view::npos) {
+    return YamlError(value, "external_url must be scheme, host and port only, such as https://registry.example.com");
+  }
+  config.external_url = (https ? "https://" : "http://") + std::string(rest);
+  return {};
+}
+
+Status SetSandbox(const YamlNode& value, Config& config) {
+  config.sandbox = value.text == "off" ? Sandbox::kOff : Sandbox::kOn;
+  return {};
+}
+
+Status SetLifetime(const YamlNode& value, Config& config) {
+  config.upload_lifetime = *ParseDuration(value.text);  // the reader has checked it
+  if (config.upload_lifetime < std::chrono::minutes(1)) return YamlError(value, "upload_lifetime must be at least 1m");
+  return {};
+}
+
+Status SetPolicies(const YamlNode& value, Config& config) {
+  config.policies = value.items;
+  return {};
+}
+
+constexpr Key kKeys[] = {
+    {"listeners[].name", KeyType::kText, "public", "Names the listener in logs and rules.", "",
+     SetListenerText<&Listener::name>},
+    {"listeners[].address", KeyType::kText, "127.0.0.1:5000",
+     "IP address (or localhost) and port. Off loopback it needs TLS.", "", SetListenerAddress},
+    {"listeners[].tls.cert", KeyType::kPath, "", "PEM file with the certificate chain.", "",
+     SetListenerText<&Listener::tls_cert>},
+    {"listeners[].tls.key", KeyType::kPath, "", "PEM file with the private key.", "", SetListenerText<&Listener::tls_key>},
+    {"listeners[].tls.min_version", KeyType::kChoice, "1.2", "Lowest version of TLS that is accepted.", "1.2|1.3",
+     SetListenerText<&Listener::tls_min_version>},
+    {"allow_insecure_listen", KeyType::kText, "",
+     "Listening off loopback without TLS; must be the sentence: passwords and images may cross the network in clear text", "",
+     SetInsecure},
+    {"external_url", KeyType::kText, "", "How clients reach the registry; links and token realms are built from it.", "",
+     SetExternalUrl},
+    {"storage.directory", KeyType::kPath, "bulwark-data", "Blobs, database and keys.", "", SetText<&Config::data_directory>},
+    {"advisories.database", KeyType::kPath, "",
+     "Advisory file made by `bulwark db build`; without it the one in the data directory, else the embedded starter data.", "",
+     SetText<&Config::advisory_database>},
+    {"sandbox", KeyType::kChoice, "on",
+     "`off` analyses images without seccomp and landlock where the kernel has none.", "on|off", SetSandbox},
+    {"analysis.workers", KeyType::kCount, "0", "Layers analysed at the same time; 0: one a processor.", "0..1024",
+     SetCount<&Config::workers>},
+    {"limits.uploads_per_user", KeyType::kCount, "1000", "Open upload sessions of one user.", "1..100000",
+     SetCount<&Config::uploads_per_user>},
+    {"limits.upload_lifetime", KeyType::kDuration, "24h", "An upload that rests longer is dropped.", "", SetLifetime},
+    {"limits.blob_bytes", KeyType::kCount, "68719476736", "Largest blob that is accepted, in bytes.", "1..1099511627776",
+     SetCount<&Config::blob_bytes>},
+    {"policies", KeyType::kPolicies, "", "Policies as in docs/policy.md; read-only in the API.", "", SetPolicies},
+    {"log.level", KeyType::kChoice, "info", "What is logged to standard error.", "debug|info|warning|error",
+     SetText<&Config::log_level>},
+};
+
+}  // namespace
+
+std::span<const Key> Keys() { return kKeys; }
+
+}  // namespace bulwark::config

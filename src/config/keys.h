@@ -1,0 +1,26 @@
+#pragma once
+// The one table of the keys of bulwark.yaml: the reader, the JSON schema and docs/config.md follow it. Inner header.
+
+#include <span>
+#include <string_view>
+
+#include "config/config.h"
+
+namespace bulwark::config {
+
+enum class KeyType : std::uint8_t { kText, kPath, kDuration, kCount, kChoice, kPolicies };
+
+struct Key {
+  std::string_view path;      // "storage.directory"; "listeners[].tls.cert" is a key of every item of a list
+  KeyType type = KeyType::kText;
+  std::string_view fallback;  // as it would be written; empty: none
+  std::string_view about;     // one sentence
+  // Of a choice: the words, joined by "|". Of a count: "least..most".
+  std::string_view range;
+  // Sets the value, which has the type. For list items the last listener is the one being read.
+  Status (*set)(const formats::YamlNode& value, Config& config);
+};
+
+std::span<const Key> Keys();
+
+}  // namespace bulwark::config
