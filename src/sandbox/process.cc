@@ -136,6 +136,8 @@ Status WorkerProcess::WaitReady() {
   auto answer = Receive(kReadyBytes, kStartTime);
   if (!answer.ok()) return Error{Errc::kUnavailable, "starting a worker: " + answer.error().message};
   if (!answer->empty()) return Error{Errc::kUnsupported, "a worker cannot lock itself down: " + Printable(AsText(*answer))};
+  auto alive = Receive(0, 0ms);  // it may have died since it said so
+  if (alive.ok() || alive.error().code != Errc::kCancelled) return Error{Errc::kUnavailable, "a worker died before it had a job"};
   return {};
 }
 

@@ -24,18 +24,21 @@ class LayerFollower {
   virtual void Finished(std::uint64_t size) = 0;   // no more will come
   // How far the analyser is behind, in bytes: the upload may slow down by at most 10 % for it.
   virtual std::uint64_t behind() const = 0;
-  // The record, once Finished was called. kUnavailable after `timeout`: ask again later.
+  // The record, once Finished was called; it is given once. kUnavailable after `timeout`: ask again later.
   virtual Result<image::LayerRecord> Wait(std::chrono::milliseconds timeout) = 0;
 };
 
 class Analyzer {
  public:
   virtual ~Analyzer() = default;
-  // `spool_fd` is duplicated; its file grows while the follower is told so.
+  // `spool_fd` is opened anew for reading; its file grows while the follower is told so. A worker is taken at the first
+  // byte, and given back while an upload pauses and others wait: that layer is then read when the upload is complete. kIo.
   virtual Result<std::unique_ptr<LayerFollower>> Follow(int spool_fd) = 0;
-  // A whole blob given by a descriptor to its plain bytes. Worker trouble gives a record with a blind gap, complete = false.
+  // A whole blob given by a descriptor to its plain bytes. Blocks. Worker trouble gives a record with a blind gap, complete =
+  // false, also where there is no sandbox. kIo.
   virtual Result<image::LayerRecord> Read(int fd, std::uint64_t size) = 0;
-  // Adds the facts of entries that merge found unread.
+  // The record with the facts of entries that merge found unread. Worker trouble: as in Read, the facts of `record` are
+  // gone then; a caller that has the old record keeps it and reports the unread files (catalog::AsGaps).
   virtual Result<image::LayerRecord> ReadAgain(int fd, std::uint64_t size, const image::LayerRecord& record,
                                                const std::vector<image::Unread>& unread) = 0;
 };
