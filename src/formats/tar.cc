@@ -306,6 +306,8 @@ Result<ByteSpan> TarReader::Data(Bytes& scratch) {
       left_ = 0;
       return data;
     }
+    // Address space only until bytes arrive; growing by doubling would hold a large file twice.
+    scratch.reserve(static_cast<std::size_t>(std::min(left_, limits::kCatalogedFileBytes)));
     BW_CHECK(ReadData(left_, scratch));
     left_ = 0;
     return ByteSpan(scratch);
@@ -320,6 +322,23 @@ Result<ByteSpan> TarReader::Data(Bytes& scratch) {
   if (left_ > 0) return Corrupt("a sparse file holds data outside its map");
   scratch.resize(static_cast<std::size_t>(size_));
   return ByteSpan(scratch);
+}
+
+Result<bool> TarReader::Parts(const std::function<bool(ByteSpan)>& each) {
+  if (sparse_) return false;
+  while (left_ > 0) {
+    if (chunk_.empty()) {
+      BW_TRY(chunk_, source_.Next());
+      if (chunk_.empty()) return Corrupt("truncated in an entry's data");
+    }
+    auto take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, chunk_.size()));
+    ByteSpan part = chunk_.first(take);
+    chunk_ = chunk_.subspan(take);
+    position_ += take;
+    left_ -= take;
+    if (!each(part)) return true;
+  }
+  return true;
 }
 
 // Appends; grows with what arrives, not with what was promised.

@@ -3,6 +3,7 @@
 // forms (old GNU, 0.0, 0.1, 1.0). Go's archive/tar decides what an archive holds, because container runtimes use it.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ class TarReader {
   // All data of the current entry: a view into the source where it lies there whole, else into `scratch`. Valid until
   // the next call of anything. The caller has checked header.size.
   Result<ByteSpan> Data(Bytes& scratch);
+  // The data of the current entry piece by piece, until `each` wants no more. False, and nothing is read, for sparse files.
+  Result<bool> Parts(const std::function<bool(ByteSpan)>& each);
   // Forgets the current entry and goes forward to where a header starts; kCorrupt if the stream ends before.
   Status SkipTo(std::uint64_t offset);
   // After the end of the archive: reads the rest of the stream; true if it holds anything but zeros.

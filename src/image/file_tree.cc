@@ -50,8 +50,8 @@ std::string Describe(FileTree::Outcome outcome) {
 
 static_assert(sizeof(FileTree::Node) == 40);
 
-FileTree::FileTree(const std::vector<const LayerRecord*>& layers, OnProblem on_problem)
-    : layers_(layers), on_problem_(std::move(on_problem)), nodes_(1), slots_(1024, kEmpty) {
+FileTree::FileTree(const std::vector<const LayerRecord*>& layers, OnProblem on_problem, std::uint64_t most_nodes)
+    : layers_(layers), on_problem_(std::move(on_problem)), most_nodes_(most_nodes), nodes_(1), slots_(1024, kEmpty) {
   // Names come from strangers: without a secret key they could be chosen to collide.
   std::random_device random;
   for (auto& k : key_) k = std::uint64_t{random()} << 32 | random();
@@ -67,8 +67,8 @@ Status FileTree::Apply(std::uint16_t layer) {
 
 Status FileTree::ApplyEntry(std::uint32_t index) {
   const Entry& entry = layers_[layer_]->entries[index];
-  if (nodes_.size() - free_.size() > limits::kTreeNodes)
-    return Error{Errc::kLimit, "the image has more than " + std::to_string(limits::kTreeNodes) + " files"};
+  if (nodes_.size() - free_.size() > most_nodes_)
+    return Error{Errc::kLimit, "the image has more than " + std::to_string(most_nodes_) + " files and folders"};
   if (steps_ > limits::kTreeSteps) return Error{Errc::kLimit, "the image's links take too long to follow"};
   if (entry.type == EntryType::kOpaque) {
     Place place = Follow(entry.path);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/result.h"
 #include "image/layer_record.h"
 
@@ -40,9 +41,10 @@ class FileTree {
   using OnProblem = std::function<void(const std::string& path, std::string reason)>;
 
   // `layers` outlive the tree.
-  FileTree(const std::vector<const LayerRecord*>& layers, OnProblem on_problem);
+  FileTree(const std::vector<const LayerRecord*>& layers, OnProblem on_problem,
+           std::uint64_t most_nodes = limits::kTreeNodes);
 
-  // Applies layer `layer`; call in order. kLimit when nodes or steps exceed limits.h.
+  // Applies layer `layer`; call in order. kLimit above `most_nodes` or limits::kTreeSteps.
   Status Apply(std::uint16_t layer);
 
   const Node& node(Id id) const { return nodes_[id]; }
@@ -87,6 +89,7 @@ class FileTree {
 
   const std::vector<const LayerRecord*>& layers_;
   OnProblem on_problem_;
+  std::uint64_t most_nodes_;
   std::vector<Node> nodes_;
   std::vector<Id> free_;
   std::vector<Id> slots_;        // open addressing over (parent, name)

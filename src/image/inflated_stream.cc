@@ -196,27 +196,24 @@ Result<ByteSpan> InflatedStream::Next() {
                         : decoder_->zstd ? static_cast<ByteSource&>(*decoder_->zstd)
                                          : *blob_;
   std::size_t n = 0;
-  while (n < into.size()) {  // a plain blob may come in small pieces
+  while (n < into.size() && !ended_) {  // a plain blob may come in small pieces
     auto read = decoder.Read(into.subspan(n));
     if (!read) {
       ended_ = source_failed_ = true;
       return std::move(read).error();
     }
-    if (*read == 0) break;
     n += *read;
+    ended_ = *read == 0;
   }
+  if (ended_ && decoder_->gzip) problem_ = decoder_->gzip->damage();
+  if (ended_ && decoder_->zstd) problem_ = decoder_->zstd->damage();
   inflated_ += n;
-  if (n == 0) {
-    ended_ = true;
-    if (decoder_->gzip) problem_ = decoder_->gzip->damage();
-    if (decoder_->zstd) problem_ = decoder_->zstd->damage();
-    return ByteSpan();
-  }
+  if (n == 0) return ByteSpan();
   ByteSpan chunk = hashing_->Fill(n);
   if (inflated_ > limits::kLayerBytes) problem_ = "the layer inflates to more than " + FormatBytes(limits::kLayerBytes);
   if (inflated_ > limits::kInflateGrace && inflated_ / limits::kInflateRatio > blob_->size())
     problem_ = "the layer inflates to more than " + std::to_string(limits::kInflateRatio) + " times its size";
-  if (problem_) ended_ = true;
+  ended_ = ended_ || problem_;
   return chunk;
 }
 

@@ -65,7 +65,10 @@ class Rereader {
     if (!there || header.offset != entry.offset || CleanPath(header.name) != entry.path || header.size != entry.size ||
         (header.type != '0' && header.type != '7'))
       return Error{Errc::kCorrupt, "read entry: the layer does not hold " + entry.path + " where its record says"};
-    if (entry.size > limits::kCatalogedFileBytes) return visitor.OnTooLarge(index, entry), Status();
+    if (entry.size > limits::kCatalogedFileBytes) {
+      BW_CHECK(tar_->Parts([&](ByteSpan part) { return visitor.OnPart(index, entry, part); }));
+      return visitor.OnTooLarge(index, entry), Status();
+    }
     BW_TRY(ByteSpan data, tar_->Data(scratch_));
     visitor.OnFile(index, entry, data);
     return {};

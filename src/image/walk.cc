@@ -138,7 +138,10 @@ class Walk {
     auto index = static_cast<std::uint32_t>(record_.entries.size() - 1);
     const Entry& entry = record_.entries.back();
     if (entry.type != EntryType::kFile || !visitor_.Wants(entry)) return {};
-    if (entry.size > limits::kCatalogedFileBytes) return visitor_.OnTooLarge(index, entry), Status();
+    if (entry.size > limits::kCatalogedFileBytes) {
+      BW_CHECK(tar_.Parts([&](ByteSpan part) { return visitor_.OnPart(index, entry, part); }));
+      return visitor_.OnTooLarge(index, entry), Status();
+    }
     BW_TRY(ByteSpan data, tar_.Data(scratch_));
     visitor_.OnFile(index, entry, data);
     // One large file should not cost its memory for the rest of the layer.

@@ -19,6 +19,9 @@ class LayerVisitor {
   // limits::kCatalogedFileBytes (larger: OnTooLarge).
   virtual bool Wants(const Entry& entry) = 0;
   virtual void OnFile(std::uint32_t index, const Entry& entry, ByteSpan data) = 0;
+  // Data of a wanted file that is too large, part by part in order, before OnTooLarge; false: no more of it is wanted.
+  // Not called for sparse files.
+  virtual bool OnPart(std::uint32_t, const Entry&, ByteSpan) { return false; }
   virtual void OnTooLarge(std::uint32_t index, const Entry& entry) = 0;
 };
 
