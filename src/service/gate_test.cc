@@ -269,7 +269,8 @@ TEST_F(GateTest, AttestationChildrenAreNotImages) {
 
 TEST_F(GateTest, ALateChildChangesItsIndex) {
   OpenPushes();
-  const Image index = IndexOf({{&good_}});
+  const Image index = IndexOf({{&good_}, {&bad_, R"({"os":"linux","architecture":"arm64"})"}});
+  ASSERT_TRUE(Push(alice_, kApp, bad_, bad_.digest().str()));
   ASSERT_TRUE(Push(alice_, kApp, index, "v1"));
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
   ASSERT_TRUE(Push(alice_, kApp, good_, good_.digest().str()));

@@ -57,7 +57,7 @@ class InProcessAnalyzer final : public Analyzer {
   Result<std::unique_ptr<LayerFollower>> Follow(int fd) override { return std::unique_ptr<LayerFollower>(std::make_unique<Follower>(*this, fd)); }
   Result<image::LayerRecord> Read(int fd, std::uint64_t size) override {
     ++analysed;
-    if (broken) return {Errc::kUnavailable, "the worker died of signal 11"};
+    if (broken) return {Errc::kInternal, "the worker died of signal 11"};
     if (late) return {Errc::kUnavailable, "not yet"};
     FileSource source(fd, size);
     return catalog::AnalyzeLayer(source);
