@@ -62,11 +62,18 @@ struct Route {
   std::uint64_t body_limit = limits::kApiBodyBytes;
 };
 
+// Who was refused what, and why: "GET /v2/{name}/manifests/{reference}", "team/app".
+using RefusalHook = std::function<void(const service::Caller&, std::string_view action, std::string_view object, const Error&)>;
+// Writes them to the audit log. Both outlive the router.
+RefusalHook RecordRefusals(storage::Database& database, const Clock& clock);
+
 struct RouterOptions {
   // "https://registry.example.com": what links and challenges are built from. Empty: from the listener's address, never
   // from a foreign Host (attacks: host-header-poison).
   std::string external_url;
   bool log_reads = false;   // also log successful GET and HEAD
+  // Called on the pool for every refusal to a known principal, before it is answered.
+  RefusalHook on_refusal;
 };
 
 class Router {

@@ -45,10 +45,19 @@ struct Request {
   bool has_body = false;                        // announced, perhaps of length 0
   BodyReader* body = nullptr;
 
+  // The handler's own, for on_exchange: which route it was, who asked.
+  std::uint32_t route = 0;
+  std::string who, id;
+
   // Fills a prefix of `into`; 0 is the end. The first call answers "Expect: 100-continue". kInvalid: broken chunks;
   // kUnavailable: the client went away, or sent too slowly. After an error the connection ends with the answer.
   Task<std::size_t> ReadBody(std::span<std::uint8_t> into) { return body->Read(into); }
 };
+
+// Hands the body on to `sink`, which may block: on the pool, a large piece at a time, while the next piece is being
+// received. What arrived is handed on also when the client goes away. kRange for a body of more than `limit` bytes; the
+// piece that crosses it is not handed on. Returns how many bytes there were.
+Task<std::uint64_t> PumpBody(Request& request, ThreadPool& pool, std::uint64_t limit, std::function<Status(ByteSpan)> sink);
 
 // The whole body; kLimit if it is larger than `limit` (announced sizes are refused before a byte is read).
 Task<std::string> ReadWholeBody(Request& request, std::uint64_t limit);
