@@ -204,6 +204,11 @@ void FaultyFileSystem::FailNth(std::size_t n, Fault fault, std::function<bool(Ca
   failed_ = false;
 }
 
+void FaultyFileSystem::Pause(bool paused) {
+  MutexLock lock(mutex_);
+  paused_ = paused;
+}
+
 bool FaultyFileSystem::failed() const {
   MutexLock lock(mutex_);
   return failed_;
@@ -216,6 +221,7 @@ std::size_t FaultyFileSystem::calls() const {
 
 std::optional<FaultyFileSystem::Fault> FaultyFileSystem::Due(Call call) const {
   MutexLock lock(mutex_);
+  if (paused_) return std::nullopt;
   ++calls_;
   if (due_ == 0 || (matches_ && !matches_(call)) || --due_ > 0) return std::nullopt;
   failed_ = true;

@@ -40,6 +40,8 @@ class FaultyFileSystem final : public FileSystem {
 
   // The n-th call from now on (1: the next) that `matches` fails; one fault at a time. Any call if nothing is given.
   void FailNth(std::size_t n, Fault fault, std::function<bool(Call)> matches = {});
+  // While paused no call fails and none is counted: for looking at the result.
+  void Pause(bool paused);
   bool failed() const;         // whether the fault has happened
   std::size_t calls() const;   // that could have failed, so far
 
@@ -77,6 +79,7 @@ class FaultyFileSystem final : public FileSystem {
   mutable std::size_t calls_ BW_GUARDED_BY(mutex_) = 0;
   mutable std::size_t due_ BW_GUARDED_BY(mutex_) = 0;  // 0: none
   mutable bool failed_ BW_GUARDED_BY(mutex_) = false;
+  bool paused_ BW_GUARDED_BY(mutex_) = false;
   Fault fault_ BW_GUARDED_BY(mutex_) = Fault::kIo;
   std::function<bool(Call)> matches_ BW_GUARDED_BY(mutex_);
 };
