@@ -1,6 +1,7 @@
 // Layers built by hand -> inventory. Expectations follow DESIGN 2.5, 2.8, 2.12 and attacks.md (removed-evidence).
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "catalog/analyze.h"
 #include "catalog/runner.h"
 #include "crypto/hash.h"
@@ -176,8 +177,17 @@ TEST(Assemble, ClaimsOfPackagesThatAreNotInstalledCountNothing) {
   EXPECT_EQ(Find(out.inventory, "x")->ownership, Ownership::kNone);
 }
 
+TEST(Assemble, UnidentifiedArchiveOfADistributionPackageIsNoGap) {
+  std::string jar = "no zip", path = "usr/share/java/x.jar";
+  for (bool verified : {true, false}) {
+    std::string md5 = verified ? crypto::Md5Hex(AsBytes(jar)) : std::string(32, '0');
+    auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("libx-java", "1"))
+                       .File("var/lib/dpkg/info/libx-java.md5sums", md5 + "  " + path + "\n").File(path, jar).Done()});
+    EXPECT_EQ(out.inventory.gaps.empty(), verified) << Gaps(out.inventory);
+  }
+}
+
 TEST(Assemble, ClaimsOfBeforeTheUsrMerge) {
-  std::string jar = "no zip";
   auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("tool", "1"))
                      .File("var/lib/dpkg/info/tool.list", "/bin/tool\n").File("usr/bin/tool", "x", 0755).Done()});
   EXPECT_TRUE(out.inventory.gaps.empty()) << Gaps(out.inventory);
@@ -244,6 +254,36 @@ TEST(AnalyzeFile, ReadsOneFile) {
   auto nothing = AnalyzeFile("notes.txt", AsBytes("x"), 0644);
   ASSERT_EQ(nothing.gaps.size(), 1u);
   EXPECT_EQ(nothing.gaps[0].kind, GapKind::kBlind);
+}
+
+// A program too large to be held is searched part by part; other large files are gaps.
+TEST(Runner, LargeProgramsInParts) {
+  std::string modules = std::string(16, '0') + "path\texample.test/x\nmod\texample.test/x\tv1.2.3\n" + std::string(16, '1');
+  std::string program = std::string("\x7f" "ELF").append(1020, '\0') + "\xff Go buildinf:" + std::string("\x08\x02", 2) + std::string(16, '\0') +
+                        "\x08go1.22.3" + static_cast<char>(modules.size()) + modules + std::string(500, 'x');
+  image::Entry entry{EntryType::kFile, false, 0755, limits::kCatalogedFileBytes + 1, "usr/bin/big", "", 0};
+  for (std::size_t step : {1u, 7u, 100u, 5000u}) {
+    Runner runner;
+    for (std::size_t at = 0; at < program.size(); at += step) {
+      EXPECT_TRUE(runner.OnPart(0, entry, AsBytes(std::string_view(program).substr(at, step))));
+    }
+    runner.OnTooLarge(0, entry);
+    image::LayerRecord record;
+    runner.AddTo(record);
+    ASSERT_EQ(record.files.size(), 1u) << step;
+    EXPECT_EQ(record.files[0].md5, crypto::Md5Hex(AsBytes(program)));
+    ASSERT_EQ(record.files[0].packages.size(), 2u);
+    EXPECT_EQ(record.files[0].packages[1].version, "v1.2.3");
+    EXPECT_TRUE(record.files[0].gaps.empty());
+  }
+  Runner runner;
+  image::Entry jar{EntryType::kFile, false, 0644, limits::kCatalogedFileBytes + 1, "big.jar", "", 0};
+  EXPECT_FALSE(runner.OnPart(0, jar, AsBytes("PK\x03\x04")));
+  runner.OnTooLarge(0, jar);
+  image::LayerRecord record;
+  runner.AddTo(record);
+  ASSERT_EQ(record.files.size(), 1u);
+  EXPECT_NE(record.files[0].gaps.at(0).reason.find("larger than"), std::string::npos);
 }
 
 TEST(AnalyzeLayer, WalksATar) {

@@ -32,6 +32,12 @@ class Claims {
 
   bool Has(std::string_view path) const { return claims_.contains(MergedUsr(path)); }
 
+  bool Verifies(std::string_view path, const std::string& md5) const {
+    auto at = claims_.find(MergedUsr(path));
+    if (at == claims_.end() || md5.empty()) return false;
+    return std::any_of(at->second.begin(), at->second.end(), [&](const image::OwnedFile* claim) { return claim->md5 == md5; });
+  }
+
   // Sets ownership, owner and owner_source.
   void Apply(InventoryPackage& p, std::string_view path, const std::string& md5) const {
     auto at = claims_.find(MergedUsr(path));
@@ -79,6 +85,19 @@ void FindPackageOwners(Draft& draft, const Claims& claims) {
     if (p.ownership != Ownership::kMismatch || !mismatches.insert(std::string(path)).second) continue;
     draft.AddGap(GapKind::kPartial, std::string(path), p.cataloger, "the file differs from what package " + Printable(p.owner, 100) + " recorded");
   }
+}
+
+// A program or archive exactly as its distribution package brought it is covered by the distribution's own data: that its
+// inside could not be identified leaves nothing unknown.
+void DropGapsOfOwnedFiles(Draft& draft, const Claims& claims) {
+  std::set<std::string_view> owned;
+  for (const image::MergedFile& file : draft.merged.files) {
+    bool inside = file.facts->cataloger == "go" || file.facts->cataloger == "java";
+    if (inside && claims.Verifies(file.path, file.facts->md5)) owned.insert(file.path);
+  }
+  std::erase_if(draft.inventory.gaps, [&](const image::Gap& gap) {
+    return gap.kind == GapKind::kPartial && (gap.cataloger == "go" || gap.cataloger == "java") && owned.contains(OutermostFile(gap.path));
+  });
 }
 
 // Executable regular files of the final tree by path. Whiteouts and replacements are followed by name; that suffices to
@@ -135,6 +154,7 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
 void FindOwners(Draft& draft) {
   Claims claims(draft);
   FindPackageOwners(draft, claims);
+  DropGapsOfOwnedFiles(draft, claims);
   FindUnknownPrograms(draft, claims);
 }
 

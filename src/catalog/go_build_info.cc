@@ -136,8 +136,7 @@ Result<std::optional<GoBuildInfo>> FindInElf(ByteSpan program) {
 }
 
 bool IsPeOrMachO(ByteSpan program) {
-  if (program.size() < 4) return false;
-  if (program[0] == 'M' && program[1] == 'Z') return true;
+  if (AsText(program).starts_with("MZ")) return true;
   static constexpr std::array<std::string_view, 4> kMachO = {"\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe", "\xcf\xfa\xed\xfe"};
   return std::any_of(kMachO.begin(), kMachO.end(), [&](std::string_view magic) { return AsText(program).starts_with(magic); });
 }
@@ -163,11 +162,14 @@ Result<std::optional<GoBuildInfo>> FindGoBuildInfo(ByteSpan program) {
   return std::optional<GoBuildInfo>();
 }
 
+bool LooksLikeProgram(ByteSpan start) { return formats::LooksLikeElf(start) || IsPeOrMachO(start); }
+
 Result<GoBuildInfo> ParseGoModules(std::string_view text) {
   GoBuildInfo info;
   while (!text.empty()) {
     std::vector<std::string_view> fields = Fields(TakeLine(text));
     if (fields.size() < 2) continue;  // "build" and lines of later versions need no look
+    if (fields[0] == "path") info.path = fields[1];
     GoModule module{std::string(fields[1]), fields.size() > 2 && !fields[2].empty() ? std::string(fields[2]) : "(devel)"};
     if (fields[0] == "mod") {
       info.main = std::move(module);
@@ -191,7 +193,8 @@ void GoBuildInfoSearch::Feed(ByteSpan part) {
   Search();
 }
 
-std::optional<GoBuildInfo> GoBuildInfoSearch::Finish() {
+Result<std::optional<GoBuildInfo>> GoBuildInfoSearch::Finish() {
+  if (!found_ && saw_header_) return Error{Errc::kCorrupt, "a Go program without readable build information"};
   return std::move(found_);
 }
 
@@ -202,6 +205,7 @@ void GoBuildInfoSearch::Search() {
   std::size_t keep_from = held_.size() - std::min(held_.size(), kMagic.size());
   for (std::size_t at = text.find(kMagic); at != text.npos; at = text.find(kMagic, at + 1)) {
     if ((held_offset_ + at) % kAlign != 0) continue;
+    saw_header_ = true;
     ByteSpan header = ByteSpan(held_).subspan(at);
     if (header.size() >= kHeaderBytes && HasTextsBehind(header)) {
       if (auto texts = DecodeInline(header)) {

@@ -20,6 +20,7 @@ struct GoModule {
 
 struct GoBuildInfo {
   std::string go_version;          // "go1.22.3"
+  std::string path;                // of the main package; empty if it was built without modules: dependencies unknown
   std::optional<GoModule> main;
   std::vector<GoModule> modules;   // dependencies; a replaced one as its replacement
 };
@@ -28,19 +29,23 @@ struct GoBuildInfo {
 // information is missing or unreadable. kUnsupported: a packed program.
 Result<std::optional<GoBuildInfo>> FindGoBuildInfo(ByteSpan program);
 
+// Whether the first bytes of a file are those of an ELF, PE or Mach-O program.
+bool LooksLikeProgram(ByteSpan start);
+
 // The same for programs that are too large to be held: fed in parts, from the start, every part behind the other. Finds
 // only the form that Go writes since 1.18, where the texts follow the header.
 class GoBuildInfoSearch {
  public:
   void Feed(ByteSpan part);
-  // What was found so far.
-  std::optional<GoBuildInfo> Finish();
+  // What was found. kCorrupt: a header whose information could not be read.
+  Result<std::optional<GoBuildInfo>> Finish();
 
  private:
   void Search();
   Bytes held_;                  // bytes from held_offset_ on that may hold or precede a header
   std::uint64_t held_offset_ = 0;
   std::optional<GoBuildInfo> found_;
+  bool saw_header_ = false;
 };
 
 // "path\t…\nmod\tpath\tversion\tsum\n…": the text form of the modules. kLimit for too many.

@@ -13,6 +13,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   whole.Feed(program);
   for (std::size_t at = 0; at < size; at += 37) parts.Feed(program.subspan(at, std::min<std::size_t>(37, size - at)));
   auto a = whole.Finish(), b = parts.Finish();
-  if (a.has_value() != b.has_value()) std::abort();
+  if (a.ok() != b.ok() || (a.ok() && a->has_value() != b->has_value())) std::abort();
   return 0;
 }

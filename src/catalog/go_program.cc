@@ -35,6 +35,10 @@ Facts GoFacts(const GoBuildInfo& info, std::string_view path) {
   Add(facts, path, "stdlib", info.go_version);
   if (info.main) Add(facts, path, info.main->path, info.main->version);
   for (const GoModule& module : info.modules) Add(facts, path, module.path, module.version);
+  // Go's own tools are of the standard library alone; any other program without a module hides what it was built from.
+  if (!info.main && !info.path.starts_with("cmd/")) {
+    facts.gaps.push_back({image::GapKind::kPartial, std::string(path), "", "a Go program built without module information: its dependencies are unknown"});
+  }
   return facts;
 }
 

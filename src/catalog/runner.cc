@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <exception>
 
+#include "base/hex.h"
 #include "base/limits.h"
 #include "base/strings.h"
-#include "crypto/hash.h"
+#include "catalog/go_program.h"
 
 namespace bulwark::catalog {
 namespace {
+
+constexpr std::size_t kStartBytes = 4;  // tell whether a file is a program
 
 // A cataloguer's own failure must not end the layer; std::bad_alloc is one as well when a file is hostile.
 Result<Facts> ReadGuarded(const Cataloger& cataloger, const LayerFile& file) {
@@ -66,16 +69,53 @@ void Runner::Run(const Cataloger& cataloger, std::uint32_t index, const LayerFil
   Keep(std::move(out));
 }
 
+bool Runner::OnPart(std::uint32_t index, const image::Entry&, ByteSpan part) {
+  if (!large_ || large_->index != index) {
+    large_.emplace();
+    large_->index = index;
+  }
+  // The first part may be shorter than what tells a program.
+  std::string& start = large_->start;
+  if (start.size() < kStartBytes) {
+    start += AsText(part.subspan(0, std::min(part.size(), kStartBytes - start.size())));
+    large_->program = LooksLikeProgram(AsBytes(start));
+    if (start.size() == kStartBytes && !large_->program) return false;
+  }
+  large_->search.Feed(part);
+  large_->md5.Update(part);
+  return true;
+}
+
 void Runner::OnTooLarge(std::uint32_t index, const image::Entry& entry) {
+  if (large_ && large_->index != index) large_.reset();
+  std::string md5;
   for (const std::string& path : PathsOf(index, entry)) {
     for (const Cataloger& cataloger : Catalogers()) {
       if (!cataloger.wants(path, entry.mode)) continue;
+      Result<Facts> read = FactsOfLarge(cataloger, path, md5);
       Facts facts;
-      facts.gaps.push_back({cataloger.on_error, path, "", "larger than " + FormatBytes(limits::kCatalogedFileBytes) + ": not read"});
-      Keep(Complete(cataloger, index, {path, {}, entry.mode}, std::move(facts)));
+      if (read) facts = *std::move(read);
+      else facts.gaps.push_back({cataloger.on_error, path, "", read.error().message});
+      if (facts.packages.empty() && facts.gaps.empty()) continue;
+      image::FileFacts out = Complete(cataloger, index, {path, {}, entry.mode}, std::move(facts));
+      out.md5 = md5;
+      Keep(std::move(out));
     }
     MarkRead(index, path);
   }
+  large_.reset();
+}
+
+// Only programs are read in parts; of everything else a large file is a gap.
+Result<Facts> Runner::FactsOfLarge(const Cataloger& cataloger, std::string_view path, std::string& md5) {
+  if (!large_ || cataloger.name != kGoCataloger) return Error{Errc::kLimit, "larger than " + FormatBytes(limits::kCatalogedFileBytes) + ": not read"};
+  if (!large_->program) return Facts();
+  if (md5.empty()) {
+    md5 = ToHex(large_->md5.Finish());
+    large_->info = large_->search.Finish();
+  }
+  BW_TRY(std::optional<GoBuildInfo> info, Result(large_->info));
+  return info ? GoFacts(*info, path) : Facts();
 }
 
 // When a file is read again under a final path, merge wants to see that it was, whatever came out.

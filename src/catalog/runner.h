@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "catalog/cataloger.h"
+#include "catalog/go_build_info.h"
+#include "crypto/hash.h"
 #include "image/layer_record.h"
 #include "image/walk.h"
 
@@ -21,6 +24,7 @@ class Runner final : public image::LayerVisitor {
 
   bool Wants(const image::Entry& entry) override;
   void OnFile(std::uint32_t index, const image::Entry& entry, ByteSpan data) override;
+  bool OnPart(std::uint32_t index, const image::Entry& entry, ByteSpan part) override;
   void OnTooLarge(std::uint32_t index, const image::Entry& entry) override;
 
   // Adds what was collected to the record, sorted and without repetition.
@@ -32,7 +36,19 @@ class Runner final : public image::LayerVisitor {
   void MarkRead(std::uint32_t index, const std::string& path);
   void Keep(image::FileFacts facts);
 
+  // A program that comes in parts.
+  struct Large {
+    std::uint32_t index = 0;
+    std::string start;
+    bool program = false;
+    GoBuildInfoSearch search;
+    crypto::Hasher md5{crypto::HashKind::kMd5};
+    Result<std::optional<GoBuildInfo>> info{std::optional<GoBuildInfo>()};  // once the search has ended
+  };
+  Result<Facts> FactsOfLarge(const Cataloger& cataloger, std::string_view path, std::string& md5);
+
   std::map<std::uint32_t, std::vector<std::string>> paths_;
+  std::optional<Large> large_;
   std::vector<image::FileFacts> facts_;
   std::uint64_t count_ = 0;      // packages and claims so far
   bool over_limit_ = false;
