@@ -120,7 +120,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const std::string& p
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(pid, std::move(ours), std::move(status)));
   theirs.Reset();  // so that its death closes the socket
   std::uint8_t word = mode == Mode::kOff ? 0 : 1;
-  BW_CHECK(worker->Send({&word, 1}, -1));
+  [[maybe_unused]] Status sent = worker->Send({&word, 1}, -1);  // if it is dead already, WaitReady says how
   return worker;
 }
 

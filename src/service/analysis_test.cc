@@ -108,11 +108,18 @@ class AnalysisTest : public testing::Test {
     pool_ = *std::move(pool);
     analyzer_ = MakeAnalyzer(*pool_);
   }
+  // Returns when all workers that are running now are dead.
   static void KillWorkers(int signal) {
+    std::vector<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       std::string status = ReadFile(entry.path() / "status", 1 << 16).value_or("");
       if (status.find("\nPPid:\t" + std::to_string(::getpid()) + "\n") == std::string::npos) continue;
       ::kill(static_cast<pid_t>(std::stol(entry.path().filename().string())), signal);
+      files.push_back(entry.path() / "status");
+    }
+    for (const auto& file : files) {
+      auto dead = [](const std::string& status) { return status.empty() || status.find("\nState:\tZ") != std::string::npos; };
+      while (!dead(ReadFile(file, 1 << 16).value_or(""))) std::this_thread::yield();
     }
   }
 
@@ -218,7 +225,11 @@ TEST_F(AnalysisTest, ACrashIsABlindGap) {
   ExpectBlind(record, "the worker crashed (signal 11");
   EXPECT_EQ(record.value().blob_size, layer.size());
   // And the next ones are fine, although the waiting workers were shot as well.
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(analyzer_->Read(spool.fd(), spool.size()).value().complete);
+  for (int i = 0; i < 3; ++i) {
+    auto next = analyzer_->Read(spool.fd(), spool.size());
+    ASSERT_TRUE(next.ok());
+    EXPECT_TRUE(next->complete) << next->gaps[0].reason;
+  }
 }
 
 TEST_F(AnalysisTest, AShortSpoolIsABlindGap) {
