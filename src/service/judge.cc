@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/hash.h"
 #include "formats/json.h"
 
 namespace bulwark::service {
@@ -54,17 +55,17 @@ bool OnlyAge(const policy::Decision& denial) {
                      [](const policy::Reason& r) { return r.effect != policy::Effect::kDeny || r.rule == "stale_data"; });
 }
 
-// Whether nothing but the advisory data differs from what the previous denial rested on.
-bool OnlyDataChanged(const Revisions& before, const Revisions& now) {
+// Whether nothing but what the advisory data says differs from what the previous denial rested on.
+bool OnlyFindingsMayDiffer(const Revisions& before, const Revisions& now) {
   return before.facts == now.facts && before.policy == now.policy && before.trust == now.trust && before.exceptions == now.exceptions;
 }
 
 // Data tightens at once and loosens slowly: keeps a denial that the new data would lift, until its delay is over.
 void HoldLifted(const Verdict& previous, Verdict& verdict, std::vector<std::string>& events, PointOfUse at) {
   if (previous.decision.outcome != Outcome::kDeny || verdict.decision.outcome == Outcome::kDeny) return;
-  if (verdict.decision.outcome == Outcome::kPending || !OnlyDataChanged(previous.revisions, verdict.revisions)) return;
+  if (verdict.decision.outcome == Outcome::kPending || !OnlyFindingsMayDiffer(previous.revisions, verdict.revisions)) return;
   bool held = previous.held_until.has_value();
-  if (!held && (previous.revisions.data == verdict.revisions.data || OnlyAge(previous.decision))) return;
+  if (!held && (previous.revisions.findings == verdict.revisions.findings || OnlyAge(previous.decision))) return;
   Time until = held ? *previous.held_until : verdict.as_of + kLiftDelay;
   std::string point(policy::Name(at));
   if (verdict.as_of >= until) {
@@ -89,9 +90,22 @@ void NoteChange(const Verdict& previous, const Verdict& verdict, PointOfUse at, 
                    std::string(policy::Name(verdict.decision.outcome)));
 }
 
-Judgement JudgeManifest(const Material& material, const Inputs& inputs, Time as_of, const Revisions& revisions) {
+std::string FindingsRevision(const match::Findings& findings) {
+  std::string all;
+  for (const match::Finding& f : findings.findings) {
+    all += f.key + " " + f.id + " " + f.fixed_version + " " + std::to_string(f.fixed_at.time_since_epoch().count()) + " " + f.comparison;
+    for (auto part : {static_cast<int>(f.answer), static_cast<int>(f.state), static_cast<int>(f.severity), static_cast<int>(f.kind), f.known_exploited ? 1 : 0})
+      all += " " + std::to_string(part);
+    all += " " + std::to_string(f.score) + "\n";
+  }
+  for (const image::Gap& gap : findings.gaps) all += std::to_string(static_cast<int>(gap.kind)) + gap.path + " " + gap.reason + "\n";
+  return crypto::Sha256(AsBytes(all)).hex().substr(0, 16);
+}
+
+Judgement JudgeManifest(const Material& material, const Inputs& inputs, Time as_of, Revisions revisions) {
   match::Findings findings;
   if (material.facts && material.facts->kind == SubjectKind::kImage) findings = match::Find(*material.facts->inventory, *inputs.index);
+  revisions.findings = FindingsRevision(findings);
   policy::Facts facts = ToPolicyFacts(material, inputs, std::move(findings));
   facts.running_since = material.running;  // Decide asks whether it ran when the denial began
   Judgement out;

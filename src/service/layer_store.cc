@@ -144,6 +144,8 @@ Result<LayerRecordPtr> LayerStore::ReadAgain(const Digest& digest, const LayerRe
   BW_TRY(auto blob, blobs_.Open({0, digest}));
   if (blob->fd() < 0) return {Errc::kUnsupported, "the blob store gives no descriptor for analysis"};
   BW_TRY(image::LayerRecord more, analyzer_.ReadAgain(blob->fd(), blob->size(), *record, unread));
+  if (more.entries.size() != record->entries.size())  // the worker died: what was known before is worth more
+    return {Errc::kUnavailable, "reading files of layer " + digest.short_str() + " again failed"};
   auto shared = std::make_shared<const image::LayerRecord>(std::move(more));
   Remember(digest, shared);
   BW_CHECK(Save(digest, *shared));

@@ -164,10 +164,10 @@ class ServiceFixture : public ::testing::Test {
   static constexpr Millis kDay = std::chrono::hours(24);
 
   void SetUp() override {
-    database_ = Must(storage::OpenSqlite(directory_.path() + "/bulwark.db", storage::PosixFileSystem()));
+    database_ = Must(storage::OpenSqlite(directory_path_ + "/bulwark.db", storage::PosixFileSystem()));
     for (auto migrations : {storage::ContentMigrations(), auth::Migrations(), audit::Migrations(), Migrations()})
       ASSERT_TRUE(database_->Migrate(migrations));
-    blobs_ = Must(storage::OpenFileDriver(directory_.path(), storage::PosixFileSystem()));
+    blobs_ = Must(storage::OpenFileDriver(directory_path_, storage::PosixFileSystem()));
     authenticator_ = auth::MakeAuthenticator(*database_, clock_);
     MakeUsers();
     Start(IndexWith({}));
@@ -292,7 +292,8 @@ class ServiceFixture : public ::testing::Test {
     }
   }
 
-  storage::TestDirectory directory_;
+  storage::TestDirectory own_directory_;
+  std::string directory_path_ = own_directory_.path();
   FakeClock clock_{Time(Millis(1'800'000'000'000))};
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<storage::BlobDriver> blobs_;

@@ -66,6 +66,7 @@ CREATE TABLE verdicts (
   policy_revision TEXT NOT NULL,
   trust_revision TEXT NOT NULL,
   exceptions_revision TEXT NOT NULL,
+  findings_revision TEXT NOT NULL,
   as_of INTEGER NOT NULL,
   valid_until INTEGER NOT NULL,
   held_until INTEGER NOT NULL,

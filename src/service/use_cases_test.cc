@@ -187,7 +187,7 @@ TEST_F(UseCases, ProjectsAndRepositories) {
 }
 
 TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
-  const std::string path = directory_.path() + "/advisories.bwa";
+  const std::string path = directory_path_ + "/advisories.bwa";
   auto write = [&](const std::vector<Vulnerability>& vulnerabilities) {
     advisory::Builder builder;
     for (const Vulnerability& v : vulnerabilities) {

@@ -60,7 +60,7 @@ Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage:
   std::size_t found = 0;
   Status parsed;
   BW_CHECK(tx.Each("SELECT point, decision, facts_revision, data_revision, policy_revision, trust_revision, exceptions_revision, as_of, "
-                   "held_until, denied_since, pending FROM verdicts WHERE repository = ?1 AND digest = ?2 ORDER BY point",
+                   "held_until, denied_since, pending, findings_revision FROM verdicts WHERE repository = ?1 AND digest = ?2 ORDER BY point",
                    {repository, digest.str()}, [&](const storage::Row& row) {
                      std::size_t at = static_cast<std::size_t>(row.Int(0)) - 1;
                      auto decision = ParseDecision(row.Text(1));
@@ -71,7 +71,7 @@ Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage:
                      Verdict& verdict = out[at];
                      verdict.decision = *std::move(decision);
                      verdict.revisions = {std::string(row.Text(2)), std::string(row.Text(3)), std::string(row.Text(4)),
-                                          std::string(row.Text(5)), std::string(row.Text(6))};
+                                          std::string(row.Text(5)), std::string(row.Text(6)), std::string(row.Text(11))};
                      verdict.as_of = row.TimeAt(7);
                      if (row.Int(8) != 0) verdict.held_until = row.TimeAt(8);
                      verdict.denied_since = TimeAt(row, 9);
@@ -89,16 +89,16 @@ Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Dige
   for (policy::PointOfUse at : kPoints) {
     const Verdict& v = verdicts[IndexOf(at)];
     BW_CHECK(tx.Exec("INSERT INTO verdicts (repository, digest, point, outcome, decision, facts_revision, data_revision, policy_revision, "
-                     "trust_revision, exceptions_revision, as_of, valid_until, held_until, denied_since, pending) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) "
+                     "trust_revision, exceptions_revision, findings_revision, as_of, valid_until, held_until, denied_since, pending) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?16, ?10, ?11, ?12, ?13, ?14, ?15) "
                      "ON CONFLICT (repository, digest, point) DO UPDATE SET outcome = excluded.outcome, decision = excluded.decision, "
                      "facts_revision = excluded.facts_revision, data_revision = excluded.data_revision, "
                      "policy_revision = excluded.policy_revision, trust_revision = excluded.trust_revision, "
-                     "exceptions_revision = excluded.exceptions_revision, as_of = excluded.as_of, valid_until = excluded.valid_until, "
+                     "findings_revision = excluded.findings_revision, exceptions_revision = excluded.exceptions_revision, as_of = excluded.as_of, valid_until = excluded.valid_until, "
                      "held_until = excluded.held_until, denied_since = excluded.denied_since, pending = excluded.pending",
                      {repository, digest.str(), at, v.decision.outcome, DecisionJson(v.decision), v.revisions.facts, v.revisions.data,
                       v.revisions.policy, v.revisions.trust, v.revisions.exceptions, v.as_of, v.decision.valid_until,
-                      v.held_until.value_or(Time{}), TimeOrNull(v.denied_since), v.pending}));
+                      v.held_until.value_or(Time{}), TimeOrNull(v.denied_since), v.pending, v.revisions.findings}));
   }
   return {};
 }

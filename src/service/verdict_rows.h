@@ -35,6 +35,7 @@ inline constexpr std::array kPoints = {policy::PointOfUse::kPush, policy::PointO
 // What a verdict rests on.
 struct Revisions {
   std::string facts, data, policy, trust, exceptions;
+  std::string findings;  // hash of what the data says about this image: equal over data that changed elsewhere
   auto operator<=>(const Revisions&) const = default;
 };
 

@@ -1,0 +1,90 @@
+#include "app/serve.h"
+
+#include <csignal>
+#include <cstdio>
+#include <pthread.h>
+
+#include "app/server.h"
+#include "auth/bootstrap.h"
+#include "base/log.h"
+
+namespace bulwark::app {
+namespace {
+
+constexpr int kStopped = 0, kUsage = 2, kCouldNot = 3;
+
+int Failed(const Error& error, int status) {
+  LogError(error.message);
+  return status;
+}
+
+Result<config::Config> Configure(const Options& options) {
+  config::Config config;
+  if (!options.config.empty()) {
+    BW_TRY(config, config::LoadConfig(options.config));
+  }
+  if (!options.listen.empty()) {
+    config::Listener listener;
+    listener.address = options.listen;
+    listener.tls_cert = options.tls_certificate;
+    listener.tls_key = options.tls_key;
+    config.listeners = {std::move(listener)};
+  } else if (!options.tls_certificate.empty() || !options.tls_key.empty()) {
+    config.listeners.front().tls_cert = options.tls_certificate;
+    config.listeners.front().tls_key = options.tls_key;
+  }
+  if (!options.data.empty()) config.data_directory = options.data;
+  if (!options.database.empty()) config.advisory_database = options.database;
+  if (!options.external_url.empty()) config.external_url = options.external_url;
+  BW_CHECK(config::CheckListeners(config));
+  return config;
+}
+
+void SetLevel(const std::string& level) {
+  if (level == "debug") SetLogLevel(LogLevel::kDebug);
+  if (level == "warning") SetLogLevel(LogLevel::kWarning);
+  if (level == "error") SetLogLevel(LogLevel::kError);
+}
+
+// Threads made after this inherit the mask, so that only WaitForSignal takes the signals.
+sigset_t BlockSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+void RunUntilStopped(Server& server, const sigset_t& signals) {
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) return;
+    if (signal != SIGHUP) {
+      LogInfo("stopping");
+      return;
+    }
+    if (Status reloaded = server.Reload(); !reloaded) LogError("reload: " + reloaded.error().message);
+  }
+}
+
+}  // namespace
+
+int Serve(const Options& options) {
+  auto password = auth::TakeAdminPassword();  // first of all: no thread and no child sees it in the environment
+  if (!password) return Failed(password.error(), kUsage);
+  sigset_t signals = BlockSignals();
+  auto config = Configure(options);
+  if (!config) return Failed(config.error(), config.error().code == Errc::kIo ? kCouldNot : kUsage);
+  SetLevel(config->log_level);
+  auto server = Server::Start(*config, *password);
+  if (!server) return Failed(server.error(), server.error().code == Errc::kInvalid ? kUsage : kCouldNot);
+  for (const net::Endpoint& endpoint : (*server)->endpoints()) {
+    bool six = endpoint.address.find(':') != std::string::npos;
+    LogInfo("listening on " + std::string(endpoint.tls ? "https://" : "http://") + (six ? "[" + endpoint.address + "]" : endpoint.address) + ":" +
+            std::to_string(endpoint.port));
+  }
+  RunUntilStopped(**server, signals);
+  return kStopped;
+}
+
+}  // namespace bulwark::app

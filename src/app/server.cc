@@ -1,0 +1,208 @@
+#include "app/server.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "app/first_admin.h"
+#include "app/paths.h"
+#include "app/upkeep.h"
+#include "audit/audit.h"
+#include "auth/auth.h"
+#include "auth/bootstrap.h"
+#include "base/log.h"
+#include "http/api/api.h"
+#include "http/registry/registry.h"
+#include "http/router.h"
+#include "sandbox/worker.h"
+#include "service/analysis.h"
+#include "service/data.h"
+#include "service/service.h"
+#include "service/tables.h"
+#include "service/verdict_rows.h"
+#include "storage/blob/file_driver.h"
+#include "storage/collector.h"
+#include "storage/content.h"
+#include "storage/db/sqlite_database.h"
+#include "storage/directory_lock.h"
+
+namespace bulwark::app {
+namespace {
+
+constexpr std::size_t kPoolThreads = 48;             // requests that block on database, disk and held pulls
+constexpr unsigned kJudges = 2;
+constexpr std::chrono::milliseconds kStopGrace{10'000};
+constexpr std::string_view kFirstProject = "library";
+
+unsigned Processors() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+std::string AdvisoryFile(const config::Config& config) {
+  return config.advisory_database.empty() ? AdvisoryPath(config.data_directory) : config.advisory_database;
+}
+
+Result<std::vector<policy::Policy>> Policies(const config::Config& config) {
+  std::vector<policy::Policy> out;
+  for (const formats::YamlNode& node : config.policies) {
+    BW_TRY(policy::Policy policy, policy::ReadPolicy(node));
+    out.push_back(std::move(policy));
+  }
+  return out;
+}
+
+Result<net::HttpServerOptions> ListenOptions(const config::Config& config, ThreadPool& pool) {
+  net::HttpServerOptions out;
+  out.pool = &pool;
+  for (const config::Listener& listener : config.listeners) {
+    BW_TRY(net::Endpoint endpoint, net::ParseEndpoint(listener.address));
+    endpoint.tls = listener.tls();
+    if (listener.tls()) {
+      net::TlsFiles files{listener.tls_cert, listener.tls_key};
+      if (out.tls && (out.tls->certificate != files.certificate || out.tls->key != files.key))
+        return Error{Errc::kUnsupported, "listeners with different certificates are not supported yet"};
+      out.tls = std::move(files);
+    }
+    out.listen.push_back(std::move(endpoint));
+  }
+  return out;
+}
+
+Status Migrate(storage::Database& database) {
+  for (auto migrations : {storage::ContentMigrations(), auth::Migrations(), audit::Migrations(), service::Migrations()})
+    BW_CHECK(database.Migrate(migrations));
+  return {};
+}
+
+}  // namespace
+
+// In the order of construction; destroyed backwards, listeners first.
+struct Server::State {
+  config::Config config;
+  SystemClock clock;
+  std::optional<storage::DirectoryLock> lock;
+  std::unique_ptr<storage::Database> database;
+  std::unique_ptr<storage::BlobDriver> blobs;
+  std::unique_ptr<storage::Collector> collector;
+  std::unique_ptr<auth::Authenticator> authenticator;
+  std::unique_ptr<sandbox::WorkerPool> workers;
+  std::unique_ptr<service::Analyzer> analyzer;
+  std::unique_ptr<service::Service> service;
+  std::unique_ptr<service::Data> data;
+  std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<http::RegistryDeps> registry_deps;
+  std::unique_ptr<http::ApiDeps> api_deps;
+  std::unique_ptr<http::Router> router;
+  std::unique_ptr<net::HttpServer> http;
+
+  Status OpenStorage();
+  Status OpenAccounts(const std::optional<std::string>& admin_password);
+  Status OpenService(const std::string& worker_program);
+  Status Listen();
+};
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Server>> Server::Start(const config::Config& config, const std::optional<std::string>& admin_password,
+                                              const std::string& worker_program) {
+  BW_CHECK(config::CheckListeners(config));
+  auto state = std::make_unique<State>();
+  state->config = config;
+  BW_CHECK(state->OpenStorage());
+  // From here on the data directory is ours, and what the last process left half done is cleaned up.
+  BW_CHECK(state->OpenAccounts(admin_password));
+  BW_CHECK(state->OpenService(worker_program));
+  BW_CHECK(state->Listen());
+  return std::unique_ptr<Server>(new Server(std::move(state)));  // NOLINT: the constructor is private
+}
+
+Status Server::State::OpenStorage() {
+  const std::string& directory = config.data_directory;
+  BW_TRY(lock, storage::DirectoryLock::Take(directory));
+  BW_TRY(database, storage::OpenSqlite(DatabasePath(directory), storage::PosixFileSystem()));
+  BW_CHECK(Migrate(*database));
+  BW_TRY(blobs, storage::OpenFileDriver(directory, storage::PosixFileSystem()));
+  collector = std::make_unique<storage::Collector>(*database, *blobs, clock, service::ForgetRepository);
+  BW_TRY(auto recovered, collector->Recover());
+  if (recovered.spools + recovered.adopted + recovered.blobs > 0)
+    LogInfo("recovered: " + std::to_string(recovered.spools) + " spools removed, " + std::to_string(recovered.blobs) + " blobs removed, " +
+            std::to_string(recovered.adopted) + " blobs adopted");
+  return {};
+}
+
+Status Server::State::OpenAccounts(const std::optional<std::string>& admin_password) {
+  BW_TRY(auto shown_once, auth::Bootstrap(*database, clock, admin_password));
+  if (shown_once) BW_CHECK(ShowFirstPassword(config.data_directory, *shown_once));
+  BW_CHECK(database->Write([&](storage::Tx& tx) -> Status {
+    BW_CHECK(storage::EnsureProject(tx, kFirstProject, clock.Now()));
+    return {};
+  }));
+  authenticator = auth::MakeAuthenticator(*database, clock);
+  return {};
+}
+
+Status Server::State::OpenService(const std::string& worker_program) {
+  sandbox::WorkerOptions options;
+  options.program = worker_program;
+  options.mode = config.sandbox == config::Sandbox::kOff ? sandbox::Mode::kOff : sandbox::Mode::kRequired;
+  options.at_once = config.workers > 0 ? config.workers : Processors();
+  BW_TRY(workers, sandbox::MakeWorkerPool(options));
+  analyzer = service::MakeAnalyzer(*workers);
+  BW_TRY(auto index, service::Data::Load(AdvisoryFile(config)));
+  service::ServiceOptions service_options;
+  BW_TRY(service_options.policies, Policies(config));
+  LogInfo("advisory data of " + FormatDate(index->data_date()) + ", " + std::to_string(index->records()) + " records");
+  BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index), std::move(service_options)));
+  service->StartBackground(kJudges);
+  data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
+  using std::chrono::seconds;
+  upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
+      {"collection", seconds(60), [this]() -> Status {
+         BW_CHECK(collector->Run());
+         return {};
+       }},
+      {"advisory data", seconds(5), [this] { return data->ReloadIfChanged(); }},
+      {"first password", seconds(5), [this] { return RemoveUsedPassword(config.data_directory, *database); }},
+  });
+  return {};
+}
+
+Status Server::State::Listen() {
+  pool = std::make_unique<ThreadPool>("http", kPoolThreads);
+  http::RouterOptions options;
+  options.external_url = config.external_url;
+  options.on_refusal = http::RecordRefusals(*database, clock);
+  router = std::make_unique<http::Router>(*authenticator, *pool, std::move(options));
+  registry_deps = std::make_unique<http::RegistryDeps>(http::RegistryDeps{service->registry(), *authenticator, *pool, clock});
+  api_deps = std::make_unique<http::ApiDeps>(*service, *data);
+  router->Add(http::RegistryRoutes(*registry_deps));
+  router->Add(http::ApiRoutes(*api_deps));
+  auto ready = [this]() -> Status {
+    return database->Read([](const storage::ReadTx& tx) -> Status {
+      BW_CHECK(service::CurrentEpochs(tx));
+      return {};
+    });
+  };
+  router->Add(http::OperationalRoutes(ready, *router));
+  BW_TRY(net::HttpServerOptions listen, ListenOptions(config, *pool));
+  listen.on_exchange = router->Observer();
+  BW_TRY(http, net::StartHttpServer(std::move(listen), router->Handler()));
+  return {};
+}
+
+Server::~Server() {
+  if (state_->http) state_->http->Stop(kStopGrace);
+  state_->http.reset();
+  state_->pool.reset();
+  state_->upkeep.reset();
+  if (state_->service) state_->service->StopBackground();
+}
+
+const std::vector<net::Endpoint>& Server::endpoints() const { return state_->http->endpoints(); }
+
+Status Server::Reload() {
+  bool tls = std::any_of(state_->config.listeners.begin(), state_->config.listeners.end(), [](const config::Listener& l) { return l.tls(); });
+  if (tls) BW_CHECK(state_->http->ReloadTls());
+  return state_->data->ReloadIfChanged();
+}
+
+}  // namespace bulwark::app
