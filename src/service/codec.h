@@ -1,5 +1,5 @@
 #pragma once
-// Stored forms of this folder's values (docs/formats/database.md, "service"). Ours, but read as foreign: a damaged
+// Stored forms of this folder's values (docs/formats/service-tables.md). Ours, but read as foreign: a damaged
 // database gives kCorrupt, never a wrong verdict.
 
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// The tables of folder "service": layer records, inventories, verdicts, policies, exceptions, jobs (docs/formats/database.md).
+// The tables of folder "service": layer records, inventories, verdicts, policies, exceptions, jobs (docs/formats/service-tables.md).
 
 #include <span>
 
