@@ -63,7 +63,7 @@ const std::vector<std::string>& Rests() {
       "mode: enforce\nrules:\n  - id: critical\n    deny: {severity: critical}\nstale_data: {72h: warn, 7d: deny}\ngrace: {running_digests: 72h}\non_push: quarantine\n",
       "mode: warn\nrules:\n  - id: high\n    deny: {severity: high}\n",
       "mode: audit\nrules:\n  - id: high\n    deny: {severity: high}\n",
-      "mode: enforce\nrules:\n  - id: p1\n    deny: {package: [p1]}\nartifacts: deny\nplatforms: [linux/amd64]\non_push: quarantine\n"};
+      "mode: enforce\nrules:\n  - id: p1\n    deny: {packages: [p1]}\nartifacts: deny\nplatforms: [linux/amd64]\non_push: quarantine\n"};
   return rests;
 }
 

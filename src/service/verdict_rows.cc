@@ -90,7 +90,7 @@ Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Dige
     const Verdict& v = verdicts[IndexOf(at)];
     BW_CHECK(tx.Exec("INSERT INTO verdicts (repository, digest, point, outcome, decision, facts_revision, data_revision, policy_revision, "
                      "trust_revision, exceptions_revision, findings_revision, as_of, valid_until, held_until, denied_since, pending) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?16, ?10, ?11, ?12, ?13, ?14, ?15) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?16, ?11, ?12, ?13, ?14, ?15) "
                      "ON CONFLICT (repository, digest, point) DO UPDATE SET outcome = excluded.outcome, decision = excluded.decision, "
                      "facts_revision = excluded.facts_revision, data_revision = excluded.data_revision, "
                      "policy_revision = excluded.policy_revision, trust_revision = excluded.trust_revision, "
