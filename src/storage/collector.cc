@@ -24,8 +24,8 @@ struct DeadBlob {
 
 Result<std::vector<DeadBlob>> DeadAfter(const ReadTx& tx, std::int64_t id) {
   std::vector<DeadBlob> out;
-  BW_CHECK(EachRow(tx, "SELECT id, domain, digest, size FROM blobs WHERE dead = 1 AND id > ?1 ORDER BY id LIMIT ?2", {id, kBatch},
-                   [&](const Row& row) -> Result<bool> {
+  BW_CHECK(EachRow(tx, "SELECT id, domain, digest, size FROM blobs WHERE dead = 1 AND id > ?1 ORDER BY id LIMIT ?2",
+                   {id, kBatch}, [&](const Row& row) -> Result<bool> {
                      BW_TRY(Digest digest, StoredDigest(row.Text(2)));
                      out.push_back({row.Int(0), {static_cast<std::uint32_t>(row.Int(1)), digest}, row.Int(3)});
                      return true;
@@ -46,26 +46,29 @@ Result<std::vector<std::string>> Texts(const ReadTx& tx, std::string_view sql, s
 Status JudgeLoose(Tx& tx, const std::string& digest, Time now) {
   BW_TRY(auto reserved, tx.Int("SELECT 1 FROM reservations WHERE digest = ?1 AND until > ?2 LIMIT 1", {digest, now}));
   if (reserved) return Run(tx, "UPDATE loose_blobs SET since = ?2 WHERE digest = ?1", {digest, now + kReservedPause});
-  BW_CHECK(Run(tx,
-               "UPDATE blobs SET dead = 1 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM edges WHERE digest = ?1 AND kind = 1) "
-               "AND NOT EXISTS (SELECT 1 FROM leases WHERE digest = ?1 AND until > ?2)",
-               {digest, now}));
+  BW_CHECK(Run(
+      tx,
+      "UPDATE blobs SET dead = 1 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM edges WHERE digest = ?1 AND kind = 1) "
+      "AND NOT EXISTS (SELECT 1 FROM leases WHERE digest = ?1 AND until > ?2)",
+      {digest, now}));
   return Run(tx, "DELETE FROM loose_blobs WHERE digest = ?1", {digest});
 }
 
 // Up to kBatch manifests of a deleted repository; how many there were.
 Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository) {
   std::vector<std::int64_t> ids;
-  BW_CHECK(tx.Each("SELECT id FROM manifests WHERE repository_id = ?1 ORDER BY id LIMIT ?2", {repository, kBatch}, [&](const Row& row) {
-    ids.push_back(row.Int(0));
-    return true;
-  }));
+  BW_CHECK(tx.Each("SELECT id FROM manifests WHERE repository_id = ?1 ORDER BY id LIMIT ?2", {repository, kBatch},
+                   [&](const Row& row) {
+                     ids.push_back(row.Int(0));
+                     return true;
+                   }));
   for (std::int64_t id : ids) {
     BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id = ?1", {id}));
-    BW_CHECK(Run(tx,
-                 "INSERT INTO loose_blobs (digest, since) SELECT digest, 0 FROM edges WHERE manifest_id = ?1 AND kind = 1 "
-                 "ON CONFLICT (digest) DO UPDATE SET since = 0",
-                 {id}));
+    BW_CHECK(
+        Run(tx,
+            "INSERT INTO loose_blobs (digest, since) SELECT digest, 0 FROM edges WHERE manifest_id = ?1 AND kind = 1 "
+            "ON CONFLICT (digest) DO UPDATE SET since = 0",
+            {id}));
     BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id = ?1", {id}));
     BW_CHECK(Run(tx, "DELETE FROM manifests WHERE id = ?1", {id}));
   }
@@ -118,11 +121,13 @@ Status Collector::ExpireLeases(std::stop_token stop) {
   for (bool more = true; more && !stop.stop_requested();) {
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
       const Time now = clock_.Now();
-      BW_TRY(Time end, BatchEnd(tx, "SELECT until FROM leases WHERE until <= ?1 ORDER BY until LIMIT 1 OFFSET ?2", now));
-      BW_CHECK(storage::Run(tx,
-                            "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT digest, 0 FROM leases WHERE until <= ?1 "
-                            "ON CONFLICT (digest) DO UPDATE SET since = 0",
-                            {end}));
+      BW_TRY(Time end,
+             BatchEnd(tx, "SELECT until FROM leases WHERE until <= ?1 ORDER BY until LIMIT 1 OFFSET ?2", now));
+      BW_CHECK(storage::Run(
+          tx,
+          "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT digest, 0 FROM leases WHERE until <= ?1 "
+          "ON CONFLICT (digest) DO UPDATE SET since = 0",
+          {end}));
       BW_TRY(std::int64_t n, tx.Exec("DELETE FROM leases WHERE until <= ?1", {end}));
       more = n > 0;
       return storage::Run(tx, "DELETE FROM reservations WHERE until <= ?1", {now});
@@ -135,7 +140,8 @@ Status Collector::ExpireUploads(std::stop_token stop) {
   while (!stop.stop_requested()) {
     std::vector<std::string> expired;
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
-      BW_TRY(expired, Texts(tx, "SELECT id FROM uploads WHERE expires <= ?1 ORDER BY expires LIMIT ?2", {clock_.Now(), kBatch}));
+      BW_TRY(expired,
+             Texts(tx, "SELECT id FROM uploads WHERE expires <= ?1 ORDER BY expires LIMIT ?2", {clock_.Now(), kBatch}));
       for (const std::string& id : expired) BW_CHECK(storage::Run(tx, "DELETE FROM uploads WHERE id = ?1", {id}));
       return {};
     }));
@@ -191,7 +197,8 @@ Status Collector::RemoveLoose(std::stop_token stop) {
     std::size_t judged = 0;
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
       const Time now = clock_.Now();
-      BW_TRY(auto digests, Texts(tx, "SELECT digest FROM loose_blobs WHERE since <= ?1 ORDER BY since LIMIT ?2", {now, kBatch}));
+      BW_TRY(auto digests,
+             Texts(tx, "SELECT digest FROM loose_blobs WHERE since <= ?1 ORDER BY since LIMIT ?2", {now, kBatch}));
       judged = digests.size();
       for (const std::string& digest : digests) BW_CHECK(JudgeLoose(tx, digest, now));
       return {};
@@ -233,7 +240,8 @@ Status Collector::RemoveForeignSpools() {
     return true;
   }));
   for (const std::string& id : spools) {
-    BW_TRY(auto session, database_.Read([&](const ReadTx& tx) { return tx.Int("SELECT 1 FROM uploads WHERE id = ?1", {id}); }));
+    BW_TRY(auto session,
+           database_.Read([&](const ReadTx& tx) { return tx.Int("SELECT 1 FROM uploads WHERE id = ?1", {id}); }));
     if (session) continue;
     CancelSpool(id);
     ++report_.spools;

@@ -2,8 +2,8 @@
 // Removes what nothing holds any more, while everything else goes on (DESIGN 2.15). A blob goes in three steps: the row
 // is marked dead where no edge, no live lease and no reservation is left, and that commits; the file is unlinked; the
 // row is removed. Whoever finds a dead row finds no blob; whoever wants to store one waits for the third step
-// (uploads.h). What may have become loose is written down by those who let go (manifest deletions, leases that run out),
-// so a pass costs what changed, not what is stored. Transactions are short; pushes wait for one at most.
+// (uploads.h). What may have become loose is written down by those who let go (manifest deletions, leases that run
+// out), so a pass costs what changed, not what is stored. Transactions are short; pushes wait for one at most.
 
 #include <cstdint>
 #include <functional>
@@ -20,10 +20,10 @@
 namespace bulwark::storage {
 
 struct CollectorReport {
-  std::int64_t blobs = 0, bytes = 0;    // removed
-  std::int64_t manifests = 0;           // of deleted repositories
-  std::int64_t uploads = 0, spools = 0; // sessions that expired; files without a session
-  std::int64_t adopted = 0;             // files without a row that got one
+  std::int64_t blobs = 0, bytes = 0;     // removed
+  std::int64_t manifests = 0;            // of deleted repositories
+  std::int64_t uploads = 0, spools = 0;  // sessions that expired; files without a session
+  std::int64_t adopted = 0;              // files without a row that got one
 };
 
 // One thread at a time. Only one collector for a database and its blobs.
@@ -35,8 +35,8 @@ class Collector {
   // All outlive the collector.
   Collector(Database& database, BlobDriver& blobs, const Clock& clock, Purge purge = {});
 
-  // At start, before anybody else uses database and blobs: drops reservations of the process that died, finishes what it
-  // was removing, removes expired sessions and spools without one.
+  // At start, before anybody else uses database and blobs: drops reservations of the process that died, finishes what
+  // it was removing, removes expired sessions and spools without one.
   Result<CollectorReport> Recover();
   // Once after each start, beside everything else (it looks at every file). A file without a row belongs to a push that
   // was never acknowledged, or the database is older than the files (a restore, a lost one). It becomes a row that no

@@ -126,7 +126,8 @@ TEST_F(CollectorTest, DeletedRepositoryGoesInBatches) {
   EXPECT_EQ(report->manifests, 30);
   EXPECT_EQ(report->blobs, 1);
   EXPECT_EQ(purged, std::vector<RepositoryId>{app_});
-  for (const char* table : {"manifests", "tags", "edges", "leases", "uploads", "pulls", "blobs"}) EXPECT_EQ(Count(table), 0) << table;
+  for (const char* table : {"manifests", "tags", "edges", "leases", "uploads", "pulls", "blobs"})
+    EXPECT_EQ(Count(table), 0) << table;
   EXPECT_EQ(Count("repositories"), 1);
   EXPECT_TRUE(Write([&](Tx& tx) { return DeleteProject(tx, project_); }));
 }
@@ -195,8 +196,8 @@ TEST_F(CollectorTest, StopsWhenAsked) {
   EXPECT_EQ(Run().blobs, 1);
 }
 
-// specs/attacks.md, gc-against-push: pushers upload the same few blobs, mount, refer and delete, while the collector never
-// stops and every lease is made to lapse at once. Whoever got an acknowledgement has a complete image.
+// specs/attacks.md, gc-against-push: pushers upload the same few blobs, mount, refer and delete, while the collector
+// never stops and every lease is made to lapse at once. Whoever got an acknowledgement has a complete image.
 TEST_F(CollectorTest, RaceAgainstPushes) {
   constexpr int kPushers = 4, kRounds = 60;
   std::atomic<bool> done = false;

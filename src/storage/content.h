@@ -52,9 +52,9 @@ struct Repository {
 };
 
 Result<std::optional<Project>> FindProject(const ReadTx& tx, std::string_view name);
-Result<Project> CreateProject(Tx& tx, std::string_view name, Time now);   // kExists, kInvalid
-Result<Project> EnsureProject(Tx& tx, std::string_view name, Time now);   // finds or creates; kInvalid
-Status DeleteProject(Tx& tx, ProjectId id);                               // kConflict while it has repositories
+Result<Project> CreateProject(Tx& tx, std::string_view name, Time now);         // kExists, kInvalid
+Result<Project> EnsureProject(Tx& tx, std::string_view name, Time now);         // finds or creates; kInvalid
+Status DeleteProject(Tx& tx, ProjectId id);                                     // kConflict while it has repositories
 Result<Page<Project>> ListProjects(const ReadTx& tx, const PageRequest& page);  // by name
 
 Result<std::optional<Repository>> ResolveRepository(const ReadTx& tx, const RepoName& name);
@@ -90,23 +90,24 @@ struct Edge {
 struct NewManifest {
   Digest digest;
   std::string media_type;
-  std::string artifact_type;       // as written, or empty
-  std::string config_media_type;   // empty for indexes
-  std::string annotations;         // the manifest's own annotations as a JSON object, or empty; answered by Referrers
+  std::string artifact_type;      // as written, or empty
+  std::string config_media_type;  // empty for indexes
+  std::string annotations;        // the manifest's own annotations as a JSON object, or empty; answered by Referrers
   std::optional<Digest> subject;
-  std::vector<Edge> edges;         // blobs (config and layers), children; the subject's edge is added here
+  std::vector<Edge> edges;  // blobs (config and layers), children; the subject's edge is added here
   ByteSpan bytes;
 };
 
 struct PutOutcome {
   ManifestId id{};
-  bool created = false;                  // false: the repository had this digest already
-  std::optional<Digest> replaced;        // what the tag pointed to before, if something else
+  bool created = false;            // false: the repository had this digest already
+  std::optional<Digest> replaced;  // what the tag pointed to before, if something else
 };
 
 // The required blobs of `edges` that this repository does not hold by an edge or a live lease: knowing a digest is no
 // permission. Each digest once, in the order of `edges`.
-Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges, Time now);
+Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges,
+                                         Time now);
 // Stores the manifest with its edges and moves the tag. Children and subject may be absent (DESIGN 2.3).
 // kNotFound naming the missing blobs (MANIFEST_BLOB_UNKNOWN); kInvalid: a blob's size is not the descriptor's;
 // kLimit: limits::kManifestBytes, kManifestDescriptors.
@@ -142,8 +143,8 @@ Status EachReferencingAnywhere(const ReadTx& tx, EdgeKind kind, const Digest& di
 
 struct Deleted {
   Digest digest;
-  std::vector<std::string> tags;   // that pointed to it and went with it
-  std::optional<Digest> subject;   // whose referrers changed
+  std::vector<std::string> tags;  // that pointed to it and went with it
+  std::optional<Digest> subject;  // whose referrers changed
 };
 // With its tags; what it referred to stays as long as something else holds it. kNotFound.
 Result<Deleted> DeleteManifest(Tx& tx, RepositoryId repository, const Digest& digest);
@@ -159,7 +160,8 @@ Result<std::optional<Tag>> FindTag(const ReadTx& tx, RepositoryId repository, co
 Result<Page<Tag>> ListTags(const ReadTx& tx, RepositoryId repository, const PageRequest& page);  // bytewise by name
 Result<std::vector<std::string>> TagsOf(const ReadTx& tx, ManifestId id);                        // bytewise
 // Points the tag at a manifest that is there; the digest it pointed to before. kNotFound.
-Result<std::optional<Digest>> SetTag(Tx& tx, RepositoryId repository, const TagName& name, const Digest& digest, Time now);
+Result<std::optional<Digest>> SetTag(Tx& tx, RepositoryId repository, const TagName& name, const Digest& digest,
+                                     Time now);
 // The digest it pointed to; kNotFound.
 Result<Digest> DeleteTag(Tx& tx, RepositoryId repository, const TagName& name);
 
@@ -170,8 +172,9 @@ struct Referrer {
   ManifestId id{};
   Digest digest;
   std::string media_type;
-  std::string artifact_type;  // its artifactType, else its config's media type (distribution-spec 1.1, "Listing Referrers")
-  std::string annotations;    // JSON object, or empty
+  std::string
+      artifact_type;  // its artifactType, else its config's media type (distribution-spec 1.1, "Listing Referrers")
+  std::string annotations;  // JSON object, or empty
   std::uint64_t size = 0;
 };
 // By id; `artifact_type` filters. A page also ends when its descriptors fill limits::kManifestBytes.
@@ -182,20 +185,24 @@ Result<Page<Referrer>> Referrers(const ReadTx& tx, RepositoryId repository, cons
 
 struct BlobPresence {
   BlobInfo info;
-  bool referenced = false;                 // by a manifest of this repository (EachReferencing names them)
-  std::vector<PrincipalId> uploaders;      // hold a live lease here because they sent or mounted the bytes
+  bool referenced = false;             // by a manifest of this repository (EachReferencing names them)
+  std::vector<PrincipalId> uploaders;  // hold a live lease here because they sent or mounted the bytes
 };
 // nullopt: not in this repository, whoever else may hold it (also: being collected).
-Result<std::optional<BlobPresence>> BlobInRepository(const ReadTx& tx, RepositoryId repository, const Digest& digest, Time now);
+Result<std::optional<BlobPresence>> BlobInRepository(const ReadTx& tx, RepositoryId repository, const Digest& digest,
+                                                     Time now);
 
 // Whether a HEAD hit should write at all: true when the principal's lease is absent or half over.
-Result<bool> LeaseNeedsRenewal(const ReadTx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, Time now);
-// Keeps a blob that is in this repository from collection for limits::kBlobLease. Gives no right to its bytes. kNotFound.
+Result<bool> LeaseNeedsRenewal(const ReadTx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal,
+                               Time now);
+// Keeps a blob that is in this repository from collection for limits::kBlobLease. Gives no right to its bytes.
+// kNotFound.
 Status RenewLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, Time now);
 // Puts a blob of `from` into `to` by a lease for the principal, who must hold the right to read it in `from` (the
 // caller's check, gate included). kNotFound: not in `from`.
 Status Mount(Tx& tx, RepositoryId from, RepositoryId to, const Digest& digest, PrincipalId principal, Time now);
-// Takes back the repository's leases on the blob. kNotFound: not in this repository; kConflict: a manifest refers to it.
+// Takes back the repository's leases on the blob. kNotFound: not in this repository; kConflict: a manifest refers to
+// it.
 Status UnlinkBlob(Tx& tx, RepositoryId repository, const Digest& digest, Time now);
 
 // ---- pulls (DESIGN 2.23) ----
@@ -204,7 +211,7 @@ struct PullCount {
   RepositoryId repository{};
   Digest digest;
   PrincipalId principal{};
-  std::int64_t day = 0;    // days since 1970, UTC
+  std::int64_t day = 0;  // days since 1970, UTC
   std::int64_t count = 0;
   Time last{};
 };

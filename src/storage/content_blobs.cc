@@ -19,7 +19,8 @@ Result<bool> IsReferenced(const ReadTx& tx, RepositoryId repository, const Diges
 
 }  // namespace
 
-Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest, Time now) {
+Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest,
+                                                  Time now) {
   BW_TRY(auto size,
          tx.Int("SELECT b.size FROM blobs b JOIN repositories r ON r.id = ?2 AND r.name IS NOT NULL "
                 "WHERE b.digest = ?1 AND b.domain = 0 AND b.dead = 0 AND "
@@ -29,24 +30,28 @@ Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId
   return size ? std::optional(static_cast<std::uint64_t>(*size)) : std::nullopt;
 }
 
-Result<std::optional<BlobPresence>> BlobInRepository(const ReadTx& tx, RepositoryId repository, const Digest& digest, Time now) {
+Result<std::optional<BlobPresence>> BlobInRepository(const ReadTx& tx, RepositoryId repository, const Digest& digest,
+                                                     Time now) {
   BW_TRY(auto size, HeldBlobSize(tx, repository, digest, now));
   if (!size) return std::optional<BlobPresence>();
   BlobPresence presence;
   presence.info = {{kPlainDomain, digest}, *size};
   BW_TRY(presence.referenced, IsReferenced(tx, repository, digest));
-  BW_CHECK(tx.Each("SELECT principal_id FROM leases WHERE repository_id = ?1 AND digest = ?2 AND until > ?3 AND has_bytes = 1 "
-                   "ORDER BY principal_id",
-                   {repository, digest.str(), now}, [&](const Row& row) {
-                     presence.uploaders.push_back(PrincipalId{row.Int(0)});
-                     return true;
-                   }));
+  BW_CHECK(tx.Each(
+      "SELECT principal_id FROM leases WHERE repository_id = ?1 AND digest = ?2 AND until > ?3 AND has_bytes = 1 "
+      "ORDER BY principal_id",
+      {repository, digest.str(), now}, [&](const Row& row) {
+        presence.uploaders.push_back(PrincipalId{row.Int(0)});
+        return true;
+      }));
   return std::optional(std::move(presence));
 }
 
-Result<bool> LeaseNeedsRenewal(const ReadTx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, Time now) {
-  BW_TRY(auto fresh, tx.Int("SELECT 1 FROM leases WHERE repository_id = ?1 AND digest = ?2 AND principal_id = ?3 AND until > ?4",
-                            {repository, digest.str(), principal, now + Millis(limits::kBlobLease) / 2}));
+Result<bool> LeaseNeedsRenewal(const ReadTx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal,
+                               Time now) {
+  BW_TRY(auto fresh,
+         tx.Int("SELECT 1 FROM leases WHERE repository_id = ?1 AND digest = ?2 AND principal_id = ?3 AND until > ?4",
+                {repository, digest.str(), principal, now + Millis(limits::kBlobLease) / 2}));
   return !fresh.has_value();
 }
 
@@ -76,12 +81,13 @@ std::int64_t DayOf(Time t) { return std::chrono::floor<std::chrono::days>(t).tim
 
 Status RecordPulls(Tx& tx, std::span<const PullCount> pulls) {
   for (const PullCount& p : pulls) {
-    BW_CHECK(Run(tx,
-                 "INSERT INTO pulls (repository_id, digest, principal_id, day, count, last) "
-                 "SELECT id, ?2, ?3, ?4, ?5, ?6 FROM repositories WHERE id = ?1 AND name IS NOT NULL "
-                 "ON CONFLICT (repository_id, digest, principal_id, day) DO UPDATE SET count = pulls.count + excluded.count, "
-                 "last = CASE WHEN pulls.last > excluded.last THEN pulls.last ELSE excluded.last END",
-                 {p.repository, p.digest.str(), p.principal, p.day, p.count, p.last}));
+    BW_CHECK(Run(
+        tx,
+        "INSERT INTO pulls (repository_id, digest, principal_id, day, count, last) "
+        "SELECT id, ?2, ?3, ?4, ?5, ?6 FROM repositories WHERE id = ?1 AND name IS NOT NULL "
+        "ON CONFLICT (repository_id, digest, principal_id, day) DO UPDATE SET count = pulls.count + excluded.count, "
+        "last = CASE WHEN pulls.last > excluded.last THEN pulls.last ELSE excluded.last END",
+        {p.repository, p.digest.str(), p.principal, p.day, p.count, p.last}));
   }
   return {};
 }

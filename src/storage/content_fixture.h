@@ -1,5 +1,6 @@
 #pragma once
-// For tests of content, uploads and collector: a fresh database with two repositories, and verbs that make things in it.
+// For tests of content, uploads and collector: a fresh database with two repositories, and verbs that make things in
+// it.
 
 #include <gtest/gtest.h>
 
@@ -101,7 +102,9 @@ class ContentFixture : public ::testing::Test {
     EXPECT_TRUE(presence) << presence.error().message;
     return *presence;
   }
-  bool Present(RepositoryId repository, const Digest& digest) const { return PresenceOf(repository, digest).has_value(); }
+  bool Present(RepositoryId repository, const Digest& digest) const {
+    return PresenceOf(repository, digest).has_value();
+  }
   bool NeedsRenewal(RepositoryId repository, const Digest& digest, PrincipalId principal) const {
     return *Read([&](const ReadTx& tx) { return LeaseNeedsRenewal(tx, repository, digest, principal, now_); });
   }

@@ -23,9 +23,7 @@ Result<Manifest> ManifestOf(const Row& row) {
   m.media_type = row.Text(3);
   m.artifact_type = row.Text(4);
   m.config_media_type = row.Text(5);
-  if (!row.IsNull(6)) {
-    BW_TRY(m.subject, StoredDigest(row.Text(6)));
-  }
+  if (!row.IsNull(6)) { BW_TRY(m.subject, StoredDigest(row.Text(6))); }
   m.size = static_cast<std::uint64_t>(row.Int(7));
   m.created = row.TimeAt(8);
   m.pushed_by = PrincipalId{row.Int(9)};
@@ -45,7 +43,8 @@ Status CheckLimits(const NewManifest& manifest) {
   if (manifest.bytes.size() > limits::kManifestBytes || manifest.annotations.size() > limits::kManifestBytes)
     return Error{Errc::kLimit, "the manifest is larger than " + std::to_string(limits::kManifestBytes) + " bytes"};
   if (manifest.edges.size() > limits::kManifestDescriptors + 2)  // config and subject stand beside the list
-    return Error{Errc::kLimit, "the manifest has more than " + std::to_string(limits::kManifestDescriptors) + " descriptors"};
+    return Error{Errc::kLimit,
+                 "the manifest has more than " + std::to_string(limits::kManifestDescriptors) + " descriptors"};
   return {};
 }
 
@@ -76,19 +75,22 @@ Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewMani
     }
     BW_CHECK(InsertEdge(tx, repository, id, edge));
   }
-  if (manifest.subject) return InsertEdge(tx, repository, id, {EdgeKind::kSubject, *manifest.subject, std::nullopt, false});
+  if (manifest.subject)
+    return InsertEdge(tx, repository, id, {EdgeKind::kSubject, *manifest.subject, std::nullopt, false});
   return {};
 }
 
-Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewManifest& manifest, PrincipalId pushed_by, Time now) {
+Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewManifest& manifest, PrincipalId pushed_by,
+                                  Time now) {
   BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, now));
   if (!missing.empty()) return BlobsUnknown(missing);
   const std::string subject = manifest.subject ? manifest.subject->str() : "";
-  BW_CHECK(tx.Exec("INSERT INTO manifests (repository_id, digest, media_type, artifact_type, config_media_type, annotations, "
-                   "subject, size, created, pushed_by, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                   {repository, manifest.digest.str(), manifest.media_type, manifest.artifact_type,
-                    manifest.config_media_type, manifest.annotations, manifest.subject ? Param(subject) : Param(nullptr),
-                    manifest.bytes.size(), now, pushed_by, manifest.bytes}));
+  BW_CHECK(tx.Exec(
+      "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, config_media_type, annotations, "
+      "subject, size, created, pushed_by, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+      {repository, manifest.digest.str(), manifest.media_type, manifest.artifact_type, manifest.config_media_type,
+       manifest.annotations, manifest.subject ? Param(subject) : Param(nullptr), manifest.bytes.size(), now, pushed_by,
+       manifest.bytes}));
   const ManifestId id{tx.last_insert_id()};
   BW_CHECK(InsertEdges(tx, repository, id, manifest, now));
   return id;
@@ -96,7 +98,8 @@ Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewMani
 
 }  // namespace
 
-Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges, Time now) {
+Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges,
+                                         Time now) {
   std::vector<Digest> missing;
   std::unordered_set<Digest> seen;
   for (const Edge& edge : edges) {
@@ -132,7 +135,8 @@ Result<std::optional<Manifest>> FindManifest(const ReadTx& tx, RepositoryId repo
 }
 
 Result<std::optional<Manifest>> FindManifest(const ReadTx& tx, RepositoryId repository, const TagName& tag) {
-  static const std::string sql = Select("JOIN tags t ON t.manifest_id = m.id WHERE t.repository_id = ?1 AND t.name = ?2");
+  static const std::string sql =
+      Select("JOIN tags t ON t.manifest_id = m.id WHERE t.repository_id = ?1 AND t.name = ?2");
   return FindOne(tx, sql, {repository, tag.str()});
 }
 
@@ -214,10 +218,11 @@ Result<Deleted> DeleteManifest(Tx& tx, RepositoryId repository, const Digest& di
   Deleted deleted{digest, {}, there->subject};
   BW_TRY(deleted.tags, TagsOf(tx, there->id));
   BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id = ?1", {there->id}));
-  BW_CHECK(Run(tx,
-               "INSERT INTO loose_blobs (digest, since) SELECT digest, 0 FROM edges WHERE manifest_id = ?1 AND kind = 1 "
-               "ON CONFLICT (digest) DO UPDATE SET since = 0",
-               {there->id}));
+  BW_CHECK(
+      Run(tx,
+          "INSERT INTO loose_blobs (digest, since) SELECT digest, 0 FROM edges WHERE manifest_id = ?1 AND kind = 1 "
+          "ON CONFLICT (digest) DO UPDATE SET since = 0",
+          {there->id}));
   BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id = ?1", {there->id}));
   BW_CHECK(Run(tx, "DELETE FROM manifests WHERE id = ?1", {there->id}));
   return deleted;
@@ -231,26 +236,27 @@ Result<Page<Referrer>> Referrers(const ReadTx& tx, RepositoryId repository, cons
   Page<Referrer> page;
   std::size_t bytes = 0;
   // ?4 is null for "any".
-  BW_CHECK(EachRow(tx,
-                   "SELECT m.id, m.digest, m.media_type, m.type, m.annotations, m.size FROM (SELECT *, CASE WHEN "
-                   "artifact_type <> '' THEN artifact_type ELSE config_media_type END AS type FROM manifests) m "
-                   "JOIN repositories r ON r.id = m.repository_id AND r.name IS NOT NULL "
-                   "WHERE m.repository_id = ?1 AND m.subject = ?2 AND m.id > ?3 AND (?4 IS NULL OR m.type = ?4) "
-                   "ORDER BY m.id LIMIT ?5",
-                   {repository, subject.str(), after, artifact_type ? Param(*artifact_type) : Param(nullptr), limit + 1},
-                   [&](const Row& row) -> Result<bool> {
-                     bytes += kDescriptorBytes + row.Text(4).size();
-                     const bool full = page.items.size() == static_cast<std::size_t>(limit) ||
-                                       (!page.items.empty() && bytes > limits::kManifestBytes);
-                     if (full) {
-                       page.next = std::to_string(static_cast<std::int64_t>(page.items.back().id));
-                       return false;
-                     }
-                     BW_TRY(Digest digest, StoredDigest(row.Text(1)));
-                     page.items.push_back({ManifestId{row.Int(0)}, digest, std::string(row.Text(2)), std::string(row.Text(3)),
-                                           std::string(row.Text(4)), static_cast<std::uint64_t>(row.Int(5))});
-                     return true;
-                   }));
+  BW_CHECK(EachRow(
+      tx,
+      "SELECT m.id, m.digest, m.media_type, m.type, m.annotations, m.size FROM (SELECT *, CASE WHEN "
+      "artifact_type <> '' THEN artifact_type ELSE config_media_type END AS type FROM manifests) m "
+      "JOIN repositories r ON r.id = m.repository_id AND r.name IS NOT NULL "
+      "WHERE m.repository_id = ?1 AND m.subject = ?2 AND m.id > ?3 AND (?4 IS NULL OR m.type = ?4) "
+      "ORDER BY m.id LIMIT ?5",
+      {repository, subject.str(), after, artifact_type ? Param(*artifact_type) : Param(nullptr), limit + 1},
+      [&](const Row& row) -> Result<bool> {
+        bytes += kDescriptorBytes + row.Text(4).size();
+        const bool full = page.items.size() == static_cast<std::size_t>(limit) ||
+                          (!page.items.empty() && bytes > limits::kManifestBytes);
+        if (full) {
+          page.next = std::to_string(static_cast<std::int64_t>(page.items.back().id));
+          return false;
+        }
+        BW_TRY(Digest digest, StoredDigest(row.Text(1)));
+        page.items.push_back({ManifestId{row.Int(0)}, digest, std::string(row.Text(2)), std::string(row.Text(3)),
+                              std::string(row.Text(4)), static_cast<std::uint64_t>(row.Int(5))});
+        return true;
+      }));
   return page;
 }
 

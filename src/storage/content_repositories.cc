@@ -73,9 +73,9 @@ Status DeleteProject(Tx& tx, ProjectId id) {
 
 Result<Page<Project>> ListProjects(const ReadTx& tx, const PageRequest& page) {
   const std::int64_t limit = ClampedLimit(page);
-  BW_TRY(auto rows, (Rows<Project, ProjectOf>(
-                        tx, "SELECT id, name, created FROM projects WHERE name > ?1 ORDER BY name LIMIT ?2",
-                        {page.after, limit + 1})));
+  BW_TRY(auto rows,
+         (Rows<Project, ProjectOf>(tx, "SELECT id, name, created FROM projects WHERE name > ?1 ORDER BY name LIMIT ?2",
+                                   {page.after, limit + 1})));
   return PageOf(std::move(rows), limit);
 }
 
@@ -86,8 +86,9 @@ Result<std::optional<Repository>> ResolveRepository(const ReadTx& tx, const Repo
 }
 
 Result<std::optional<Repository>> FindRepository(const ReadTx& tx, RepositoryId id) {
-  BW_TRY(auto rows, (Rows<Repository, RepositoryOf>(
-                        tx, "SELECT id, project_id, name, created FROM repositories WHERE id = ?1 AND name IS NOT NULL", {id})));
+  BW_TRY(auto rows,
+         (Rows<Repository, RepositoryOf>(
+             tx, "SELECT id, project_id, name, created FROM repositories WHERE id = ?1 AND name IS NOT NULL", {id})));
   return First(std::move(rows));
 }
 
@@ -96,7 +97,8 @@ Result<Repository> CreateRepository(Tx& tx, const RepoName& name, Time now) {
   if (!project) return Error{Errc::kNotFound, "the project " + std::string(name.project()) + " does not exist"};
   BW_TRY(auto there, ResolveRepository(tx, name));
   if (there) return Error{Errc::kExists, "the repository " + name.str() + " exists"};
-  BW_CHECK(tx.Exec("INSERT INTO repositories (project_id, name, created) VALUES (?1, ?2, ?3)", {project->id, name.str(), now}));
+  BW_CHECK(tx.Exec("INSERT INTO repositories (project_id, name, created) VALUES (?1, ?2, ?3)",
+                   {project->id, name.str(), now}));
   return Repository{RepositoryId{tx.last_insert_id()}, project->id, name.str(), now};
 }
 
@@ -134,9 +136,10 @@ Result<Usage> RepositoryUsage(const ReadTx& tx, RepositoryId repository) {
                    }));
   BW_TRY(auto tags, tx.Int("SELECT count(*) FROM tags WHERE repository_id = ?1", {repository}));
   usage.tags = tags.value_or(0);
-  BW_TRY(auto blobs, tx.Int("SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.domain = 0 AND b.dead = 0 AND b.digest IN "
-                            "(SELECT digest FROM edges WHERE repository_id = ?1 AND kind = 1)",
-                            {repository}));
+  BW_TRY(auto blobs,
+         tx.Int("SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.domain = 0 AND b.dead = 0 AND b.digest IN "
+                "(SELECT digest FROM edges WHERE repository_id = ?1 AND kind = 1)",
+                {repository}));
   usage.bytes += blobs.value_or(0);
   return usage;
 }

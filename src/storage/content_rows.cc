@@ -37,7 +37,8 @@ Status MarkLoose(Tx& tx, const Digest& digest, Time since) {
              {digest.str(), since});
 }
 
-Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, LeaseKind kind, Time now) {
+Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, LeaseKind kind,
+                  Time now) {
   // A dead hold must not come back to life with its right: has_bytes survives only a lease that is still running.
   return Run(tx,
              "INSERT INTO leases (repository_id, digest, principal_id, until, has_bytes) VALUES (?1, ?2, ?3, ?4, ?5) "

@@ -20,10 +20,12 @@ Result<std::int64_t> IdCursor(const PageRequest& page);
 Status MarkLoose(Tx& tx, const Digest& digest, Time since);
 // Grants or prolongs a lease; `has_bytes` is never taken back by a later one.
 enum class LeaseKind { kTouched = 0, kHasBytes = 1 };
-Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, LeaseKind kind, Time now);
+Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, LeaseKind kind,
+                  Time now);
 
 // The size of a blob that this repository holds by an edge or a live lease, unless it is being collected.
-Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest, Time now);
+Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest,
+                                                  Time now);
 
 // Runs a statement for its effect.
 Status Run(Tx& tx, std::string_view sql, std::initializer_list<Param> params);

@@ -47,14 +47,16 @@ Result<std::vector<std::string>> TagsOf(const ReadTx& tx, ManifestId id) {
   return out;
 }
 
-Result<std::optional<Digest>> SetTag(Tx& tx, RepositoryId repository, const TagName& name, const Digest& digest, Time now) {
+Result<std::optional<Digest>> SetTag(Tx& tx, RepositoryId repository, const TagName& name, const Digest& digest,
+                                     Time now) {
   BW_TRY(auto manifest, FindManifest(tx, repository, digest));
   if (!manifest) return Error{Errc::kNotFound, "the repository has no manifest " + digest.str()};
   BW_TRY(auto before, FindTag(tx, repository, name));
-  BW_CHECK(Run(tx,
-               "INSERT INTO tags (repository_id, name, manifest_id, updated) VALUES (?1, ?2, ?3, ?4) "
-               "ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, updated = excluded.updated",
-               {repository, name.str(), manifest->id, now}));
+  BW_CHECK(Run(
+      tx,
+      "INSERT INTO tags (repository_id, name, manifest_id, updated) VALUES (?1, ?2, ?3, ?4) "
+      "ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, updated = excluded.updated",
+      {repository, name.str(), manifest->id, now}));
   return before ? std::optional(before->digest) : std::nullopt;
 }
 

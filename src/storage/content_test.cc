@@ -82,7 +82,8 @@ TEST_F(ContentTest, PutManifestTwiceIsOnce) {
   EXPECT_TRUE(first->created);
   EXPECT_FALSE(second->created);
   EXPECT_EQ(first->id, second->id);
-  EXPECT_EQ(Read([&](const ReadTx& tx) { return TagsOf(tx, first->id); }).value(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(Read([&](const ReadTx& tx) { return TagsOf(tx, first->id); }).value(),
+            (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_F(ContentTest, MovingATagSaysWhatItReplaced) {
@@ -98,8 +99,10 @@ TEST_F(ContentTest, KnowingADigestIsNoPermission) {
   auto put = TryPut(app_, {.body = "m", .blobs = {here, elsewhere, nowhere}});
   ASSERT_EQ(put.error().code, Errc::kNotFound);
   EXPECT_EQ(put.error().message, "blobs unknown to the repository: " + elsewhere.str() + ", " + nowhere.str());
-  const Edge edges[] = {{EdgeKind::kBlob, nowhere, {}, true}, {EdgeKind::kBlob, here, {}, true}, {EdgeKind::kBlob, nowhere, {}, true}};
-  EXPECT_EQ(Read([&](const ReadTx& tx) { return MissingBlobs(tx, app_, edges, now_); }).value(), std::vector<Digest>{nowhere});
+  const Edge edges[] = {
+      {EdgeKind::kBlob, nowhere, {}, true}, {EdgeKind::kBlob, here, {}, true}, {EdgeKind::kBlob, nowhere, {}, true}};
+  EXPECT_EQ(Read([&](const ReadTx& tx) { return MissingBlobs(tx, app_, edges, now_); }).value(),
+            std::vector<Digest>{nowhere});
   // An existing manifest elsewhere that holds the blob helps nobody here either.
   Put(other_, {.body = "o", .blobs = {elsewhere}});
   EXPECT_EQ(TryPut(app_, {.body = "m", .blobs = {elsewhere}}).error().code, Errc::kNotFound);
@@ -176,7 +179,8 @@ TEST_F(ContentTest, SetAndDeleteTag) {
 
 TEST_F(ContentTest, ReferrersBeforeAndAfterTheirSubject) {
   const Digest subject = crypto::Sha256(AsBytes("image"));
-  const Digest sig = Put(app_, {.body = "sig", .subject = subject, .artifact_type = "application/sig", .annotations = R"({"a":"b"})"});
+  const Digest sig =
+      Put(app_, {.body = "sig", .subject = subject, .artifact_type = "application/sig", .annotations = R"({"a":"b"})"});
   const Digest sbom = Put(app_, {.body = "sbom", .subject = subject, .config_media_type = "application/sbom"});
   Put(app_, {.body = "image"});
   Put(other_, {.body = "foreign", .subject = subject, .artifact_type = "application/sig"});
@@ -195,7 +199,8 @@ TEST_F(ContentTest, ReferrersBeforeAndAfterTheirSubject) {
   auto second = Read([&](const ReadTx& tx) { return Referrers(tx, app_, subject, {}, {1, *page->next}); });
   EXPECT_EQ(second->items[0].digest, sbom);
   EXPECT_FALSE(second->next);
-  EXPECT_EQ(Read([&](const ReadTx& tx) { return Referrers(tx, app_, subject, {}, {1, "x"}); }).error().code, Errc::kInvalid);
+  EXPECT_EQ(Read([&](const ReadTx& tx) { return Referrers(tx, app_, subject, {}, {1, "x"}); }).error().code,
+            Errc::kInvalid);
 }
 
 TEST_F(ContentTest, ReferrerPageEndsWhenItIsFull) {
@@ -263,7 +268,8 @@ TEST_F(ContentTest, TouchingABlobGivesNoRightToItsBytes) {
   EXPECT_TRUE(NeedsRenewal(app_, layer, kBob)) << "half over";
   ASSERT_TRUE(Write([&](Tx& tx) { return RenewLease(tx, app_, layer, kAlice, now_); }));
   now_ += std::chrono::hours(12);
-  EXPECT_EQ(PresenceOf(app_, layer)->uploaders, std::vector<PrincipalId>{kAlice}) << "a touch keeps the uploader's right";
+  EXPECT_EQ(PresenceOf(app_, layer)->uploaders, std::vector<PrincipalId>{kAlice})
+      << "a touch keeps the uploader's right";
 }
 
 TEST_F(ContentTest, TouchDoesNotReviveALapsedRight) {
@@ -285,7 +291,9 @@ TEST_F(ContentTest, MountNeedsTheBlobInItsSource) {
 TEST_F(ContentTest, UnlinkBlob) {
   const Digest layer = AddBlob(app_, kAlice, "layer");
   const Digest m = Put(app_, {.body = "m", .blobs = {layer}});
-  auto unlink = [&](RepositoryId repository) { return Write([&](Tx& tx) { return UnlinkBlob(tx, repository, layer, now_); }); };
+  auto unlink = [&](RepositoryId repository) {
+    return Write([&](Tx& tx) { return UnlinkBlob(tx, repository, layer, now_); });
+  };
   EXPECT_EQ(unlink(other_).error().code, Errc::kNotFound);
   EXPECT_EQ(unlink(app_).error().code, Errc::kConflict);
   ASSERT_TRUE(Write([&](Tx& tx) { return DeleteManifest(tx, app_, m); }));
@@ -307,7 +315,8 @@ TEST_F(ContentTest, UsageCountsEachDigestOnce) {
 TEST_F(ContentTest, PullsAddUp) {
   const Digest m = Put(app_, {.body = "m"}), n = Put(app_, {.body = "n"});
   const std::int64_t day = DayOf(now_);
-  const PullCount counts[] = {{app_, m, kBob, day, 2, now_}, {app_, n, kBob, day, 1, now_ - Millis(5)},
+  const PullCount counts[] = {{app_, m, kBob, day, 2, now_},
+                              {app_, n, kBob, day, 1, now_ - Millis(5)},
                               {RepositoryId{99}, m, kBob, day, 7, now_}};
   ASSERT_TRUE(Write([&](Tx& tx) { return RecordPulls(tx, counts); }));
   ASSERT_TRUE(Write([&](Tx& tx) { return RecordPulls(tx, std::span(counts).first(1)); }));

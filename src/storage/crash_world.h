@@ -22,9 +22,9 @@ namespace bulwark::storage {
 
 // What a client may rely on: tags, manifests with their blobs, blobs under a lease.
 struct Model {
-  std::map<std::string, std::string> tags;              // tag -> manifest body
+  std::map<std::string, std::string> tags;                 // tag -> manifest body
   std::map<std::string, std::set<std::string>> manifests;  // body -> bytes of its blobs
-  std::map<std::string, Time> leases;                   // blob bytes -> until
+  std::map<std::string, Time> leases;                      // blob bytes -> until
 
   std::set<std::string> VisibleBlobs(Time now) const {
     std::set<std::string> out;
@@ -40,7 +40,8 @@ class CrashWorld {
  public:
   static constexpr PrincipalId kPusher{1};
 
-  CrashWorld(std::string directory, FileSystem& files, Time now) : directory_(std::move(directory)), files_(files), clock_(now) {}
+  CrashWorld(std::string directory, FileSystem& files, Time now)
+      : directory_(std::move(directory)), files_(files), clock_(now) {}
 
   // What a server does at start. Errors are returned: the fault loop meets them on purpose.
   Status Open() {
@@ -68,7 +69,8 @@ class CrashWorld {
   }
 
   Status UploadBlob(const std::string& bytes) {
-    BW_TRY(auto session, database_->Write([&](Tx& tx) { return CreateUpload(tx, repository_, kPusher, clock_.Now()); }));
+    BW_TRY(auto session,
+           database_->Write([&](Tx& tx) { return CreateUpload(tx, repository_, kPusher, clock_.Now()); }));
     BW_TRY(auto writer, driver_->Upload(session.id));
     BW_CHECK(writer->Append(AsBytes(bytes).first(bytes.size() / 2)));
     BW_CHECK(writer->Append(AsBytes(bytes).subspan(bytes.size() / 2)));
@@ -79,12 +81,15 @@ class CrashWorld {
     m.digest = crypto::Sha256(AsBytes(body));
     m.media_type = "application/vnd.oci.image.manifest.v1+json";
     m.bytes = AsBytes(body);
-    for (const std::string& bytes : blobs) m.edges.push_back({EdgeKind::kBlob, crypto::Sha256(AsBytes(bytes)), bytes.size(), true});
-    auto put = database_->Write([&](Tx& tx) { return PutManifest(tx, repository_, m, *TagName::Parse(tag), kPusher, clock_.Now()); });
+    for (const std::string& bytes : blobs)
+      m.edges.push_back({EdgeKind::kBlob, crypto::Sha256(AsBytes(bytes)), bytes.size(), true});
+    auto put = database_->Write(
+        [&](Tx& tx) { return PutManifest(tx, repository_, m, *TagName::Parse(tag), kPusher, clock_.Now()); });
     return put ? Status() : Status(put.error());
   }
   Status DeleteImage(const std::string& body) {
-    auto deleted = database_->Write([&](Tx& tx) { return DeleteManifest(tx, repository_, crypto::Sha256(AsBytes(body))); });
+    auto deleted =
+        database_->Write([&](Tx& tx) { return DeleteManifest(tx, repository_, crypto::Sha256(AsBytes(body))); });
     return deleted ? Status() : Status(deleted.error());
   }
   Status Collect() {
@@ -119,7 +124,8 @@ class CrashWorld {
       const std::set<std::string> visible = model.VisibleBlobs(now);
       for (const std::string& bytes : all_blobs) {
         BW_TRY(auto presence, BlobInRepository(tx, repository_, crypto::Sha256(AsBytes(bytes)), now));
-        if (presence.has_value() != visible.contains(bytes)) difference = presence ? "a blob too many" : "a blob is missing";
+        if (presence.has_value() != visible.contains(bytes))
+          difference = presence ? "a blob too many" : "a blob is missing";
       }
       return {};
     });
@@ -136,7 +142,8 @@ class CrashWorld {
       if (foreign) damage = "a foreign key of " + *foreign;
       return tx.Each("SELECT digest, size FROM blobs WHERE dead = 0", {}, [&](const Row& row) {
         const Digest digest = *Digest::Parse(row.Text(0));
-        if (!FileIs(digest, static_cast<std::uint64_t>(row.Int(1)))) damage = "the file of " + digest.str() + " is absent or damaged";
+        if (!FileIs(digest, static_cast<std::uint64_t>(row.Int(1))))
+          damage = "the file of " + digest.str() + " is absent or damaged";
         return true;
       });
     });

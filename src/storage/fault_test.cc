@@ -28,14 +28,17 @@ struct Step {
 const std::vector<Step>& Script() {
   static const Time until = kStart + limits::kBlobLease;
   static const std::vector<Step> steps = {
-      {"upload layer", [](CrashWorld& w) { return w.UploadBlob("new layer"); }, [](Model& m) { m.leases["new layer"] = until; }},
-      {"upload config", [](CrashWorld& w) { return w.UploadBlob("new config"); }, [](Model& m) { m.leases["new config"] = until; }},
+      {"upload layer", [](CrashWorld& w) { return w.UploadBlob("new layer"); },
+       [](Model& m) { m.leases["new layer"] = until; }},
+      {"upload config", [](CrashWorld& w) { return w.UploadBlob("new config"); },
+       [](Model& m) { m.leases["new config"] = until; }},
       {"put image", [](CrashWorld& w) { return w.PutImage("new", {"new layer", "new config"}, "latest"); },
        [](Model& m) {
          m.manifests["new"] = {"new layer", "new config"};
          m.tags["latest"] = "new";
        }},
-      {"delete old image", [](CrashWorld& w) { return w.DeleteImage("old"); }, [](Model& m) { m.manifests.erase("old"); }},
+      {"delete old image", [](CrashWorld& w) { return w.DeleteImage("old"); },
+       [](Model& m) { m.manifests.erase("old"); }},
       {"leases run out and collect",
        [](CrashWorld& w) {
          w.clock().Set(until);
@@ -97,9 +100,7 @@ int FailEach(Fault fault, const std::function<bool(Call)>& matches) {
   return kMostCalls;
 }
 
-TEST(FaultTest, EveryCallFailsInTurn) {
-  EXPECT_GT(FailEach(Fault::kIo, {}), 50);
-}
+TEST(FaultTest, EveryCallFailsInTurn) { EXPECT_GT(FailEach(Fault::kIo, {}), 50); }
 
 TEST(FaultTest, EveryWriteFindsTheDiskFull) {
   EXPECT_GT(FailEach(Fault::kNoSpace, [](Call c) { return c == Call::kWrite; }), 10);

@@ -16,7 +16,7 @@ struct FaultyFileSystem::Operation {
   int inode = 0;
   std::uint64_t offset = 0;  // kWrite; kTruncate: the new size
   Bytes data;
-  std::string path, to;      // relative to the root; "" is the root
+  std::string path, to;  // relative to the root; "" is the root
 };
 
 // The model: what is durable, and what only would be.
@@ -140,11 +140,14 @@ class FaultyFileSystem::RecordedFile final : public File {
     if (fault && *fault != Fault::kShortWrite) return ErrorOf(*fault, "write");
     if (fault) bytes = bytes.first(bytes.size() / 2);
     BW_CHECK(file_->WriteAt(offset, bytes));
-    if (!bytes.empty()) owner_.Record({Operation::Kind::kWrite, inode_, offset, Bytes(bytes.begin(), bytes.end()), {}, {}});
+    if (!bytes.empty())
+      owner_.Record({Operation::Kind::kWrite, inode_, offset, Bytes(bytes.begin(), bytes.end()), {}, {}});
     if (fault) return ErrorOf(*fault, "write");
     return {};
   }
-  Status ReadAt(std::uint64_t offset, std::span<std::uint8_t> into) const override { return file_->ReadAt(offset, into); }
+  Status ReadAt(std::uint64_t offset, std::span<std::uint8_t> into) const override {
+    return file_->ReadAt(offset, into);
+  }
   Result<std::uint64_t> Size() const override { return file_->Size(); }
   Status Truncate(std::uint64_t size) override {
     BW_CHECK(owner_.Checked(Call::kTruncate));
@@ -243,7 +246,8 @@ std::size_t FaultyFileSystem::operations() const {
   return log_.size();
 }
 
-Status FaultyFileSystem::PowerCut(std::size_t operations, Unsynced unsynced, std::uint64_t seed, const std::string& to) const {
+Status FaultyFileSystem::PowerCut(std::size_t operations, Unsynced unsynced, std::uint64_t seed,
+                                  const std::string& to) const {
   MutexLock lock(mutex_);
   Disk disk = *start_;
   for (std::size_t i = 0; i < std::min(operations, log_.size()); ++i) disk.Apply(log_[i]);

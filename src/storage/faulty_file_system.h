@@ -42,8 +42,8 @@ class FaultyFileSystem final : public FileSystem {
   void FailNth(std::size_t n, Fault fault, std::function<bool(Call)> matches = {});
   // While paused no call fails and none is counted: for looking at the result.
   void Pause(bool paused);
-  bool failed() const;         // whether the fault has happened
-  std::size_t calls() const;   // that could have failed, so far
+  bool failed() const;        // whether the fault has happened
+  std::size_t calls() const;  // that could have failed, so far
 
   // Changes recorded so far: the instants at which power can be cut are 0 … operations().
   std::size_t operations() const;

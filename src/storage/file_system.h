@@ -36,7 +36,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status Remove(const std::string& path) = 0;  // kNotFound
-  virtual Status MakeDirectory(const std::string& path) = 0;  // parents included; existing is fine; entries made durable
+  virtual Status MakeDirectory(
+      const std::string& path) = 0;  // parents included; existing is fine; entries made durable
   virtual Status SyncDirectory(const std::string& path) = 0;
   virtual Status Each(const std::string& directory, const std::function<void(const std::string& name)>& each) const = 0;
 };

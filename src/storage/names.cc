@@ -21,7 +21,8 @@ bool IsComponent(std::string_view text) {
     const std::size_t begin = i;
     while (i < text.size() && text[i] == text[begin] && !IsLowerOrDigit(text[i])) ++i;
     const std::size_t length = i - begin;
-    const bool separator = text[begin] == '-' || (text[begin] == '_' && length <= 2) || (text[begin] == '.' && length == 1);
+    const bool separator =
+        text[begin] == '-' || (text[begin] == '_' && length <= 2) || (text[begin] == '.' && length == 1);
     if (!separator || !run()) return false;
   }
   return true;

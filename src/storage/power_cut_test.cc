@@ -1,6 +1,6 @@
-// Simulated power cuts (issue 3, "Must show"): random histories of push, delete, collection, clock steps and restarts run
-// over a file system that records every change. The disk is then rebuilt as it would be after a cut at many instants,
-// with everything unsynced dropped or a random part of it kept, and a server starts on it. Required: what was
+// Simulated power cuts (issue 3, "Must show"): random histories of push, delete, collection, clock steps and restarts
+// run over a file system that records every change. The disk is then rebuilt as it would be after a cut at many
+// instants, with everything unsynced dropped or a random part of it kept, and a server starts on it. Required: what was
 // acknowledged before the cut is there, whole; of the step that was running, all or nothing; nothing else is seen.
 // The control shows that the test can fail: with fsync compiled out acknowledged pushes are lost.
 
@@ -37,7 +37,8 @@ struct History {
 // Takes random steps and writes down what was acknowledged when.
 class Historian {
  public:
-  Historian(CrashWorld& world, const FaultyFileSystem& files, std::uint64_t seed) : world_(world), files_(files), random_(seed) {}
+  Historian(CrashWorld& world, const FaultyFileSystem& files, std::uint64_t seed)
+      : world_(world), files_(files), random_(seed) {}
 
   History Run(int steps) {
     Acknowledge();
@@ -85,7 +86,8 @@ class Historian {
   }
   Status Delete() {
     if (model_.manifests.empty()) return {};
-    const std::string body = std::next(model_.manifests.begin(), static_cast<std::ptrdiff_t>(random_() % model_.manifests.size()))->first;
+    const std::string body =
+        std::next(model_.manifests.begin(), static_cast<std::ptrdiff_t>(random_() % model_.manifests.size()))->first;
     BW_CHECK(world_.DeleteImage(body));
     model_.manifests.erase(body);
     std::erase_if(model_.tags, [&](const auto& t) { return t.second == body; });
@@ -108,7 +110,7 @@ class Historian {
 };
 
 struct Verdict {
-  bool lost = false;     // something acknowledged is gone or damaged
+  bool lost = false;  // something acknowledged is gone or damaged
   std::string what;
 };
 
@@ -134,9 +136,11 @@ Verdict Judge(const std::string& directory, FileSystem& files, const History& hi
   }
   if (!fits) return {true, difference};
   // It goes on working, and what nobody holds goes away for good.
-  if (Status pushed = world.UploadBlob("after the cut"); !pushed) return {true, "no push after the cut: " + pushed.error().message};
+  if (Status pushed = world.UploadBlob("after the cut"); !pushed)
+    return {true, "no push after the cut: " + pushed.error().message};
   world.clock().Step(2 * Millis(limits::kBlobLease));
-  if (Status collected = world.Collect(); !collected) return {true, "no collection after the cut: " + collected.error().message};
+  if (Status collected = world.Collect(); !collected)
+    return {true, "no collection after the cut: " + collected.error().message};
   auto rows = world.database().Read([](const ReadTx& tx) { return tx.Int("SELECT count(*) FROM blobs", {}); });
   if (static_cast<std::size_t>(**rows) != world.Files()) return {true, "files without rows, or rows without files"};
   return {};
@@ -175,7 +179,8 @@ Totals CutOften(std::uint64_t seed, int steps, int cuts, FaultyFileSystem::Sync 
     ++totals.cuts;
     totals.lost += verdict.lost;
     if (verdict.lost && totals.first.empty())
-      totals.first = "seed " + std::to_string(seed) + " cut " + std::to_string(cut) + " of " + std::to_string(files.operations()) + ": " + verdict.what;
+      totals.first = "seed " + std::to_string(seed) + " cut " + std::to_string(cut) + " of " +
+                     std::to_string(files.operations()) + ": " + verdict.what;
   }
   return totals;
 }
@@ -189,13 +194,15 @@ TEST(PowerCutTest, NothingAcknowledgedIsLostAndNothingPartialIsSeen) {
     lost += totals.lost;
   }
   EXPECT_GE(cuts, 300);
-  std::cout << "[ cuts     ] " << cuts << " simulated power cuts, " << lost << " with something acknowledged lost or something partial seen\n";
+  std::cout << "[ cuts     ] " << cuts << " simulated power cuts, " << lost
+            << " with something acknowledged lost or something partial seen\n";
 }
 
 TEST(PowerCutTest, ControlWithoutFsyncLosesSome) {
   const Totals totals = CutOften(1, 40, 20, FaultyFileSystem::Sync::kIgnored);
   EXPECT_GT(totals.lost, 0) << "the test cannot see a loss";
-  std::cout << "[ control  ] fsync compiled out: " << totals.lost << " of " << totals.cuts << " cuts lost something; first: " << totals.first << "\n";
+  std::cout << "[ control  ] fsync compiled out: " << totals.lost << " of " << totals.cuts
+            << " cuts lost something; first: " << totals.first << "\n";
 }
 
 // Group commit: several pushers at once, so that one commit and one directory sync serve many.
@@ -217,7 +224,8 @@ TEST(PowerCutTest, ConcurrentPushesKeepWhatWasAcknowledged) {
   for (int p = 0; p < kPushers; ++p) {
     pushers.emplace_back([&, p] {
       for (int i = 0; i < kEach; ++i) {
-        const std::string name = std::to_string(p) + "." + std::to_string(i), blob = "blob " + std::to_string(i % 3) + "." + name;
+        const std::string name = std::to_string(p) + "." + std::to_string(i),
+                          blob = "blob " + std::to_string(i % 3) + "." + name;
         ASSERT_TRUE(world.UploadBlob(blob));
         ASSERT_TRUE(world.PutImage("image " + name, {blob}, "t" + name));
         const std::size_t operations = files.operations();

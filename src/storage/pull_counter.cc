@@ -13,8 +13,9 @@ constexpr std::size_t kWaitingRows = 4096;
 bool PullCounter::Add(RepositoryId repository, const Digest& digest, PrincipalId principal, Time now) {
   const std::int64_t day = DayOf(now);
   MutexLock lock(mutex_);
-  PullCount& count = counts_.try_emplace({repository, digest, principal, day}, PullCount{repository, digest, principal, day, 0, now})
-                         .first->second;
+  PullCount& count =
+      counts_.try_emplace({repository, digest, principal, day}, PullCount{repository, digest, principal, day, 0, now})
+          .first->second;
   ++count.count;
   count.last = std::max(count.last, now);
   return counts_.size() < kWaitingRows;

@@ -1,6 +1,6 @@
 #pragma once
-// For tests: a directory of one's own, removed with everything in it. In memory where there is room: the tests are about
-// the order of calls, not about the machine's disk.
+// For tests: a directory of one's own, removed with everything in it. In memory where there is room: the tests are
+// about the order of calls, not about the machine's disk.
 
 #include <unistd.h>
 

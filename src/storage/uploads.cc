@@ -40,7 +40,8 @@ Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId 
   if (open && static_cast<std::uint64_t>(*open) >= limits::kUploadSessionsPerUser)
     return Error{Errc::kLimit, "more than " + std::to_string(limits::kUploadSessionsPerUser) + " open uploads"};
   UploadSession session{ToHex(crypto::RandomBytes(16)), repository, principal, now, now + limits::kUploadLifetime};
-  BW_CHECK(Run(tx, "INSERT INTO uploads (id, repository_id, principal_id, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
+  BW_CHECK(Run(tx,
+               "INSERT INTO uploads (id, repository_id, principal_id, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
                {session.id, repository, principal, session.created, session.expires}));
   return session;
 }
@@ -48,19 +49,21 @@ Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId 
 Result<std::optional<UploadSession>> FindUpload(const ReadTx& tx, std::string_view id, RepositoryId repository,
                                                 PrincipalId principal, Time now) {
   std::optional<UploadSession> found;
-  BW_CHECK(tx.Each("SELECT u.created, u.expires FROM uploads u JOIN repositories r ON r.id = u.repository_id AND r.name IS NOT NULL "
-                   "WHERE u.id = ?1 AND u.repository_id = ?2 AND u.principal_id = ?3 AND u.expires > ?4",
-                   {id, repository, principal, now}, [&](const Row& row) {
-                     found = UploadSession{std::string(id), repository, principal, row.TimeAt(0), row.TimeAt(1)};
-                     return false;
-                   }));
+  BW_CHECK(tx.Each(
+      "SELECT u.created, u.expires FROM uploads u JOIN repositories r ON r.id = u.repository_id AND r.name IS NOT NULL "
+      "WHERE u.id = ?1 AND u.repository_id = ?2 AND u.principal_id = ?3 AND u.expires > ?4",
+      {id, repository, principal, now}, [&](const Row& row) {
+        found = UploadSession{std::string(id), repository, principal, row.TimeAt(0), row.TimeAt(1)};
+        return false;
+      }));
   return found;
 }
 
 Status RenewUpload(Tx& tx, const UploadSession& session, Time now) {
-  BW_TRY(std::int64_t n, tx.Exec("UPDATE uploads SET expires = ?4 WHERE id = ?1 AND repository_id = ?2 AND principal_id = ?3 "
-                                 "AND expires > ?5",
-                                 {session.id, session.repository, session.principal, now + limits::kUploadLifetime, now}));
+  BW_TRY(std::int64_t n,
+         tx.Exec("UPDATE uploads SET expires = ?4 WHERE id = ?1 AND repository_id = ?2 AND principal_id = ?3 "
+                 "AND expires > ?5",
+                 {session.id, session.repository, session.principal, now + limits::kUploadLifetime, now}));
   if (n == 0) return Error{Errc::kNotFound, "the upload session does not exist"};
   return {};
 }
@@ -89,11 +92,13 @@ Status ReleaseBlob(Tx& tx, const Digest& digest, std::string_view upload_id) {
 Status RecordBlob(Tx& tx, const UploadSession& session, const BlobInfo& blob, Time now) {
   BW_CHECK(RequireRepository(tx, session.repository));
   const std::string digest = blob.key.digest.str();
-  BW_TRY(std::int64_t reserved, tx.Exec("DELETE FROM reservations WHERE digest = ?1 AND upload_id = ?2", {digest, session.id}));
+  BW_TRY(std::int64_t reserved,
+         tx.Exec("DELETE FROM reservations WHERE digest = ?1 AND upload_id = ?2", {digest, session.id}));
   BW_TRY(auto dead, tx.Int("SELECT dead FROM blobs WHERE digest = ?1 AND domain = ?2", {digest, blob.key.domain}));
   if (reserved == 0 || dead == 1) return Error{Errc::kConflict, "the upload of " + digest + " lost its reservation"};
   BW_CHECK(Run(tx,
-               "INSERT INTO blobs (domain, digest, size, created) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (digest, domain) DO NOTHING",
+               "INSERT INTO blobs (domain, digest, size, created) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (digest, domain) "
+               "DO NOTHING",
                {blob.key.domain, digest, blob.size, now}));
   BW_CHECK(GrantLease(tx, session.repository, blob.key.digest, session.principal, LeaseKind::kHasBytes, now));
   return Run(tx, "DELETE FROM uploads WHERE id = ?1", {session.id});

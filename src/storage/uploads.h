@@ -1,9 +1,10 @@
 #pragma once
 // Upload sessions, and how a finished upload becomes a blob.
 //
-// A blob row says that the file is there and durable. Against the collector, which marks a row dead, unlinks the file and
-// then removes the row, a finishing upload goes in three steps:
-//   1. ReserveBlob commits: from here on the collector leaves the digest alone. A reservation is no right: the bytes are
+// A blob row says that the file is there and durable. Against the collector, which marks a row dead, unlinks the file
+// and then removes the row, a finishing upload goes in three steps:
+//   1. ReserveBlob commits: from here on the collector leaves the digest alone. A reservation is no right: the bytes
+//   are
 //      not verified yet. A row that is dead already: wait until it is gone (kUnavailable after a while).
 //   2. BlobWriter::Commit verifies the digest and makes the file durable.
 //   3. RecordBlob commits: blob row, lease for the uploader, session and reservation gone.

@@ -67,7 +67,9 @@ TEST_F(UploadsTest, SessionsOfAUserAreCapped) {
     return {};
   });
   ASSERT_TRUE(filled);
-  auto create = [&](PrincipalId principal) { return Write([&](Tx& tx) { return CreateUpload(tx, app_, principal, now_); }); };
+  auto create = [&](PrincipalId principal) {
+    return Write([&](Tx& tx) { return CreateUpload(tx, app_, principal, now_); });
+  };
   EXPECT_EQ(create(kAlice).error().code, Errc::kLimit);
   EXPECT_TRUE(create(kBob));
   now_ += limits::kUploadLifetime;
@@ -107,7 +109,8 @@ TEST_F(UploadsTest, AnErrorInTheLastStepRecordsNothing) {
   const UploadSession s = Begin(app_, kAlice);
   auto writer = Spool(s, "hello");
   const Digest digest = crypto::Sha256(AsBytes("hello"));
-  Status finished = FinishUpload(*database_, s, *writer, digest, clock_, [](Tx&) -> Status { return Error{Errc::kDenied, "quota"}; });
+  Status finished =
+      FinishUpload(*database_, s, *writer, digest, clock_, [](Tx&) -> Status { return Error{Errc::kDenied, "quota"}; });
   EXPECT_EQ(finished.error().code, Errc::kDenied);
   EXPECT_FALSE(Present(app_, digest));
   EXPECT_EQ(Reservations(), 0);

@@ -34,23 +34,24 @@ class BlobReader : public RandomSource {
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  virtual Status Append(ByteSpan bytes) = 0;   // kIo leaves what was appended before
+  virtual Status Append(ByteSpan bytes) = 0;  // kIo leaves what was appended before
   virtual std::uint64_t size() const = 0;
-  virtual int spool_fd() const = 0;            // plaintext as it grows, for the analyser (DESIGN 2.9)
-  // Verifies the digest of everything appended (kDigest: the spool stays), makes the blob durable (data synced, renamed,
-  // directory synced) and only then returns. The writer is spent.
+  virtual int spool_fd() const = 0;  // plaintext as it grows, for the analyser (DESIGN 2.9)
+  // Verifies the digest of everything appended (kDigest: the spool stays), makes the blob durable (data synced,
+  // renamed, directory synced) and only then returns. The writer is spent.
   virtual Status Commit(const Digest& expected) = 0;
-  virtual void Cancel() = 0;                   // removes the spool
+  virtual void Cancel() = 0;  // removes the spool
 };
 
 class BlobDriver {
  public:
   virtual ~BlobDriver() = default;
-  virtual Result<BlobInfo> Stat(const BlobKey& key) const = 0;                      // kNotFound
-  virtual Result<std::unique_ptr<BlobReader>> Open(const BlobKey& key) const = 0;   // kNotFound
-  // Opens or, after a restart, resumes the upload of that name (it is made by us, hex). Nothing is visible before Commit.
+  virtual Result<BlobInfo> Stat(const BlobKey& key) const = 0;                     // kNotFound
+  virtual Result<std::unique_ptr<BlobReader>> Open(const BlobKey& key) const = 0;  // kNotFound
+  // Opens or, after a restart, resumes the upload of that name (it is made by us, hex). Nothing is visible before
+  // Commit.
   virtual Result<std::unique_ptr<BlobWriter>> Upload(const std::string& upload_id) = 0;
-  virtual Status Remove(const BlobKey& key) = 0;                                    // absent is fine
+  virtual Status Remove(const BlobKey& key) = 0;  // absent is fine
   virtual Status Each(const std::function<bool(const BlobInfo&)>& each) const = 0;
   virtual Status EachUpload(const std::function<bool(const std::string& upload_id)>& each) const = 0;
 };

@@ -19,14 +19,17 @@ constexpr std::size_t kUploadIdBytes = 64;
 constexpr std::size_t kHashBuffer = 256 * 1024;
 
 bool IsLowerHex(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 class FileReader final : public BlobReader {
  public:
   FileReader(std::unique_ptr<File> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
   std::uint64_t size() const override { return size_; }
-  Status ReadAt(std::uint64_t offset, std::span<std::uint8_t> into) const override { return file_->ReadAt(offset, into); }
+  Status ReadAt(std::uint64_t offset, std::span<std::uint8_t> into) const override {
+    return file_->ReadAt(offset, into);
+  }
   int fd() const override { return file_->fd(); }
 
  private:
@@ -93,8 +96,8 @@ class FileWriter final : public BlobWriter {
   std::string id_;
   std::unique_ptr<File> spool_;
   std::uint64_t size_;
-  std::optional<crypto::Hasher> sha256_;   // of size_ bytes; absent until something was appended after opening
-  std::optional<Digest> digest_;           // finished at size_
+  std::optional<crypto::Hasher> sha256_;  // of size_ bytes; absent until something was appended after opening
+  std::optional<Digest> digest_;          // finished at size_
   bool spent_ = false;
 };
 
@@ -124,7 +127,8 @@ Status FileWriter::CatchUp() {
 Status FileWriter::ReadThrough(crypto::Hasher& hasher, std::uint64_t until) const {
   Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(until, kHashBuffer)));
   for (std::uint64_t at = 0; at < until;) {
-    const auto part = std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), until - at)));
+    const auto part =
+        std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), until - at)));
     BW_CHECK(spool_->ReadAt(at, part));
     hasher.Update(part);
     at += part.size();
@@ -148,7 +152,8 @@ Status FileWriter::CheckDigest(const Digest& expected) {
     actual = hasher.FinishDigest();
   }
   if (actual != expected)
-    return Error{Errc::kDigest, "the uploaded " + std::to_string(size_) + " bytes have the digest " + actual.str() + ", not " + expected.str()};
+    return Error{Errc::kDigest, "the uploaded " + std::to_string(size_) + " bytes have the digest " + actual.str() +
+                                    ", not " + expected.str()};
   return {};
 }
 
@@ -173,7 +178,8 @@ void FileWriter::Cancel() {
 }
 
 std::string FileDriver::Shard(const BlobKey& key) const {
-  return blobs_ + "/" + std::to_string(key.domain) + "/" + std::string(key.digest.algorithm_name()) + "/" + key.digest.hex().substr(0, 2);
+  return blobs_ + "/" + std::to_string(key.domain) + "/" + std::string(key.digest.algorithm_name()) + "/" +
+         key.digest.hex().substr(0, 2);
 }
 
 Result<BlobInfo> FileDriver::Stat(const BlobKey& key) const {
@@ -192,7 +198,8 @@ Result<std::unique_ptr<BlobWriter>> FileDriver::Upload(const std::string& upload
   if (upload_id.size() > kUploadIdBytes || !IsLowerHex(upload_id)) return Error{Errc::kInvalid, "not an upload id"};
   {
     MutexLock lock(mutex_);
-    if (!open_uploads_.insert(upload_id).second) return Error{Errc::kConflict, "another request is writing to the upload"};
+    if (!open_uploads_.insert(upload_id).second)
+      return Error{Errc::kConflict, "another request is writing to the upload"};
   }
   auto opened = files_.Open(SpoolPath(upload_id), OpenMode::kCreate);
   auto size = opened ? (*opened)->Size() : Result<std::uint64_t>(opened.error());

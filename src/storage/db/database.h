@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/byte_source.h"
-#include "base/digest.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/result.h"
 
 namespace bulwark::storage {
@@ -23,15 +23,15 @@ namespace bulwark::storage {
 // A bound parameter; text and bytes are only viewed and live until the call ends. "?1", "?2", … in SQL.
 class Param {
  public:
-  Param(std::nullptr_t) {}                                                   // NOLINT: implicit by design, all of them
+  Param(std::nullptr_t) {}  // NOLINT: implicit by design, all of them
   template <typename T, std::enable_if_t<std::is_integral_v<T> || std::is_enum_v<T>, int> = 0>
-  Param(T value) : value_(static_cast<std::int64_t>(value)) {}               // NOLINT
+  Param(T value) : value_(static_cast<std::int64_t>(value)) {}                                // NOLINT
   Param(Time value) : value_(static_cast<std::int64_t>(value.time_since_epoch().count())) {}  // NOLINT
-  Param(std::string_view text) : value_(text) {}                             // NOLINT
-  Param(const std::string& text) : value_(std::string_view(text)) {}         // NOLINT
-  Param(const char* text) : value_(std::string_view(text)) {}                // NOLINT
-  Param(ByteSpan bytes) : value_(bytes) {}                                   // NOLINT
-  Param(const Bytes& bytes) : value_(ByteSpan(bytes)) {}                     // NOLINT
+  Param(std::string_view text) : value_(text) {}                                              // NOLINT
+  Param(const std::string& text) : value_(std::string_view(text)) {}                          // NOLINT
+  Param(const char* text) : value_(std::string_view(text)) {}                                 // NOLINT
+  Param(ByteSpan bytes) : value_(bytes) {}                                                    // NOLINT
+  Param(const Bytes& bytes) : value_(ByteSpan(bytes)) {}                                      // NOLINT
   using Value = std::variant<std::monostate, std::int64_t, std::string_view, ByteSpan>;
   const Value& value() const { return value_; }
 

@@ -80,12 +80,12 @@ class SqliteConnection::Lease {
   static Result<Lease> Take(const SqliteConnection& owner, std::string_view sql, std::initializer_list<Param> params) {
     auto found = owner.by_sql_.find(sql);
     if (found == owner.by_sql_.end()) {
-      BW_TRY(sqlite3_stmt* stmt, owner.Prepare(sql));
+      BW_TRY(sqlite3_stmt * stmt, owner.Prepare(sql));
       owner.statements_.push_front({std::string(sql), stmt, true});
       found = owner.by_sql_.emplace(owner.statements_.front().sql, owner.statements_.begin()).first;
       owner.EvictOne();
     } else if (found->second->busy) {
-      BW_TRY(sqlite3_stmt* stmt, owner.Prepare(sql));
+      BW_TRY(sqlite3_stmt * stmt, owner.Prepare(sql));
       return Bound(owner, Lease(stmt, nullptr), sql, params);
     } else {
       owner.statements_.splice(owner.statements_.begin(), owner.statements_, found->second);
@@ -121,7 +121,8 @@ class SqliteConnection::Lease {
   Statement* cached_;  // null: prepared for this call only
 };
 
-Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const char* vfs, Access access) {
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path, const char* vfs,
+                                                                 Access access) {
   sqlite3* db = nullptr;
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE;
   if (access == Access::kReadWrite) flags |= SQLITE_OPEN_CREATE;
@@ -180,9 +181,11 @@ bool SqliteConnection::in_transaction() const { return sqlite3_get_autocommit(db
 Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql) const {
   sqlite3_stmt* stmt = nullptr;
   const char* rest = nullptr;
-  const int rc = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &stmt, &rest);
+  const int rc =
+      sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &stmt, &rest);
   if (rc != SQLITE_OK) return LastError(sql);
-  const bool only_one = std::all_of(rest, sql.data() + sql.size(), [](char c) { return c == ' ' || c == '\n' || c == ';'; });
+  const bool only_one =
+      std::all_of(rest, sql.data() + sql.size(), [](char c) { return c == ' ' || c == '\n' || c == ';'; });
   if (stmt && only_one) return stmt;
   sqlite3_finalize(stmt);
   return Error{Errc::kInternal, "not exactly one statement: " + std::string(sql)};

@@ -28,7 +28,8 @@ struct Request {
 
 class SqliteDatabase final : public Database {
  public:
-  static Result<std::unique_ptr<Database>> Open(const std::string& path, FileSystem& files, const SqliteOptions& options);
+  static Result<std::unique_ptr<Database>> Open(const std::string& path, FileSystem& files,
+                                                const SqliteOptions& options);
   ~SqliteDatabase() override;
 
   Status WriteAny(const std::function<Status(Tx&)>& body) override;
@@ -53,9 +54,9 @@ class SqliteDatabase final : public Database {
 
   std::string path_;
   SqliteOptions options_;
-  std::unique_ptr<SqliteVfs> vfs_;             // null: SQLite's own; outlives all connections
-  std::unique_ptr<SqliteConnection> writer_;   // only the writer's thread uses it once that runs
-  int wal_pages_ = 0;                          // the writer's thread
+  std::unique_ptr<SqliteVfs> vfs_;            // null: SQLite's own; outlives all connections
+  std::unique_ptr<SqliteConnection> writer_;  // only the writer's thread uses it once that runs
+  int wal_pages_ = 0;                         // the writer's thread
 
   mutable Mutex mutex_;
   ConditionVariable queued_;
@@ -71,7 +72,8 @@ class SqliteDatabase final : public Database {
   std::thread thread_;
 };
 
-Result<std::unique_ptr<Database>> SqliteDatabase::Open(const std::string& path, FileSystem& files, const SqliteOptions& options) {
+Result<std::unique_ptr<Database>> SqliteDatabase::Open(const std::string& path, FileSystem& files,
+                                                       const SqliteOptions& options) {
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(path, options));
   if (auto started = database->Start(files); !started) return started.error().Wrap("open database " + path);
   return std::unique_ptr<Database>(std::move(database));
@@ -92,9 +94,7 @@ Status CheckFormat(SqliteConnection& connection) {
 }
 
 Status SqliteDatabase::Start(FileSystem& files) {
-  if (&files != &PosixFileSystem()) {
-    BW_TRY(vfs_, SqliteVfs::Register(files));
-  }
+  if (&files != &PosixFileSystem()) { BW_TRY(vfs_, SqliteVfs::Register(files)); }
   BW_TRY(writer_, Connect(Access::kReadWrite));
   BW_CHECK(CheckFormat(*writer_));
   // A new file: neither SQLite's VFS nor ours has synced its directory entry yet.
@@ -118,8 +118,9 @@ Result<std::unique_ptr<SqliteConnection>> SqliteDatabase::Connect(Access access)
       std::to_string(options_.cache_kib) + ";";
   if (access == Access::kReadWrite) {
     // Debian's SQLite overwrites deleted rows with zeros unless told not to; disks are encrypted or not as a whole.
-    script += "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
-              "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
+    script +=
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
   } else {
     script += "PRAGMA query_only = ON;";
     if (!vfs_) script += "PRAGMA mmap_size = " + std::to_string(options_.mmap_mib << 20) + ";";
@@ -216,9 +217,7 @@ Status SqliteDatabase::RunClosures(std::vector<Request*>& batch) {
 void SqliteDatabase::RunClosure(Request& request) {
   try {
     request.status = (*request.body)(*writer_);
-  } catch (...) {
-    request.thrown = std::current_exception();
-  }
+  } catch (...) { request.thrown = std::current_exception(); }
 }
 
 Status SqliteDatabase::Control(std::string_view sql) {

@@ -15,18 +15,19 @@ inline constexpr std::int32_t kDatabaseMagic = 0x42574b31;
 inline constexpr std::int32_t kDatabaseFormat = 1;
 
 struct SqliteOptions {
-  std::size_t readers = 8;           // connections, opened as they are needed
-  std::size_t batch = 256;           // closures that one commit may hold
-  std::int64_t cache_kib = 2048;     // of each connection
-  std::int64_t mmap_mib = 256;       // of each reader; shared pages
-  int checkpoint_pages = 1000;       // of the log, after which it is copied into the database
+  std::size_t readers = 8;        // connections, opened as they are needed
+  std::size_t batch = 256;        // closures that one commit may hold
+  std::int64_t cache_kib = 2048;  // of each connection
+  std::int64_t mmap_mib = 256;    // of each reader; shared pages
+  int checkpoint_pages = 1000;    // of the log, after which it is copied into the database
 };
 
 // Opens or makes the file. Writes run on one thread that commits all closures that wait in one transaction, each inside
 // its savepoint; a closure that leaves by an exception rolls back alone and the exception reaches its caller. Calling
-// WriteAny inside a closure is a bug (kInternal). The destructor runs what waits. With PosixFileSystem() SQLite's own unix
-// VFS is used, else sqlite_vfs.h over `files`, which outlives the database.
-// kCorrupt: no database, or not one of ours; kUnsupported: a newer format.
-Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, FileSystem& files, const SqliteOptions& options = {});
+// WriteAny inside a closure is a bug (kInternal). The destructor runs what waits. With PosixFileSystem() SQLite's own
+// unix VFS is used, else sqlite_vfs.h over `files`, which outlives the database. kCorrupt: no database, or not one of
+// ours; kUnsupported: a newer format.
+Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, FileSystem& files,
+                                             const SqliteOptions& options = {});
 
 }  // namespace bulwark::storage

@@ -112,9 +112,7 @@ TEST_F(SqliteDatabaseTest, SameStatementInsideItsOwnCallback) {
   int pairs = 0;
   ASSERT_TRUE(database_->Read([&](const ReadTx& tx) {
     auto all = [&](const std::function<bool(const Row&)>& each) { return tx.Each("SELECT id FROM t", {}, each); };
-    return all([&](const Row&) {
-      return all([&](const Row&) { return ++pairs > 0; }).ok();
-    });
+    return all([&](const Row&) { return all([&](const Row&) { return ++pairs > 0; }).ok(); });
   }));
   EXPECT_EQ(pairs, 9);
 }
@@ -186,7 +184,9 @@ TEST(OpenSqliteTest, WorksThroughItsOwnVfs) {
   // A FileSystem other than the global one makes SQLite go through sqlite_vfs.h.
   class Forward final : public FileSystem {
    public:
-    Result<std::unique_ptr<File>> Open(const std::string& p, OpenMode m) override { return PosixFileSystem().Open(p, m); }
+    Result<std::unique_ptr<File>> Open(const std::string& p, OpenMode m) override {
+      return PosixFileSystem().Open(p, m);
+    }
     Status Rename(const std::string& a, const std::string& b) override { return PosixFileSystem().Rename(a, b); }
     Status Remove(const std::string& p) override { return PosixFileSystem().Remove(p); }
     Status MakeDirectory(const std::string& p) override { return PosixFileSystem().MakeDirectory(p); }

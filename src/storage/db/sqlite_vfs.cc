@@ -24,10 +24,10 @@ namespace {
 // What SQLite allocates for an open file; the unix VFS's own object for the main database follows it in memory.
 struct ShimFile {
   sqlite3_file base;
-  File* file;             // owned; deleted by Close
-  sqlite3_file* locks;    // null for WAL and journal files, which are never locked
+  File* file;           // owned; deleted by Close
+  sqlite3_file* locks;  // null for WAL and journal files, which are never locked
   FileSystem* files;
-  std::string* parent;    // owned; set until the first sync of a new WAL or journal has also synced its directory
+  std::string* parent;  // owned; set until the first sync of a new WAL or journal has also synced its directory
 };
 
 ShimFile& Shim(sqlite3_file* file) { return *reinterpret_cast<ShimFile*>(file); }
@@ -58,7 +58,8 @@ int Read(sqlite3_file* file, void* into, int amount, sqlite3_int64 offset) {
   auto size = f.Size();
   if (!size) return SQLITE_IOERR_READ;
   const auto begin = static_cast<std::uint64_t>(offset);
-  const std::uint64_t there = begin >= *size ? 0 : std::min<std::uint64_t>(*size - begin, static_cast<std::uint64_t>(amount));
+  const std::uint64_t there =
+      begin >= *size ? 0 : std::min<std::uint64_t>(*size - begin, static_cast<std::uint64_t>(amount));
   auto* bytes = static_cast<std::uint8_t*>(into);
   if (there && !f.ReadAt(begin, {bytes, static_cast<std::size_t>(there)})) return SQLITE_IOERR_READ;
   if (there == static_cast<std::uint64_t>(amount)) return SQLITE_OK;
@@ -125,9 +126,25 @@ int ShmUnmap(sqlite3_file* file, int remove) {
 }
 
 constexpr sqlite3_io_methods kMethods = {
-    2,        Close, Read,   Write,  Truncate,          Sync,        FileSize,   Lock,
-    Unlock,   CheckReservedLock, FileControl, SectorSize, DeviceCharacteristics, ShmMap, ShmLock,
-    ShmBarrier, ShmUnmap, nullptr, nullptr,
+    2,
+    Close,
+    Read,
+    Write,
+    Truncate,
+    Sync,
+    FileSize,
+    Lock,
+    Unlock,
+    CheckReservedLock,
+    FileControl,
+    SectorSize,
+    DeviceCharacteristics,
+    ShmMap,
+    ShmLock,
+    ShmBarrier,
+    ShmUnmap,
+    nullptr,
+    nullptr,
 };
 
 int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* out, int flags, int* out_flags) {
