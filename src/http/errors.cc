@@ -88,7 +88,8 @@ net::Response ErrorResponse(const Error& error, ErrorStyle style) {
     return ErrorResponse(status, code, service::OciCode(error).message, style);
   }
   // What broke inside is for the operator; the client learns whether trying again may help.
-  LogError("answered " + std::to_string(status) + ": " + Printable(error.message));
+  // A client that went away is no trouble of ours.
+  if (error.code != Errc::kCancelled) LogError("answered " + std::to_string(status) + ": " + Printable(error.message));
   if (status != 503) return ErrorResponse(status, style == ErrorStyle::kOci ? "UNKNOWN" : "", "internal error", style);
   return ErrorResponse(status, style == ErrorStyle::kOci ? "UNAVAILABLE" : "", "temporarily unavailable, try again", style).With("Retry-After", "1");
 }

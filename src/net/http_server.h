@@ -50,7 +50,7 @@ struct Request {
   std::string who, id;
 
   // Fills a prefix of `into`; 0 is the end. The first call answers "Expect: 100-continue". kInvalid: broken chunks;
-  // kUnavailable: the client went away, or sent too slowly. After an error the connection ends with the answer.
+  // kCancelled: the client went away, or sent too slowly. After an error the connection ends with the answer.
   Task<std::size_t> ReadBody(std::span<std::uint8_t> into) { return body->Read(into); }
 };
 

@@ -200,7 +200,7 @@ asio::awaitable<bool> Session::Send(const Response& response, bool keep) {
     done = co_await stream_->Write(head, no_body ? std::string_view() : text, write_budget_);
     if (done.ok() && !no_body) sent_ = text.size();
   }
-  if (!done.ok() && done.error().code != Errc::kUnavailable) LogError("answer broken off: " + done.error().message);
+  if (!done.ok() && done.error().code != Errc::kCancelled) LogError("answer broken off: " + done.error().message);
   co_return done.ok();
 }
 
@@ -257,7 +257,7 @@ void Session::Report(int status, std::string_view refused) {
 }
 
 Task<std::size_t> Session::Read(std::span<std::uint8_t> into) {
-  if (body_failed_) co_return Error{Errc::kUnavailable, "request body is broken"};
+  if (body_failed_) co_return Error{Errc::kCancelled, "request body is broken"};
   if (into.empty() || head_.framing == BodyFraming::kNone) co_return std::size_t{0};
   if (continue_due_) {
     auto said = co_await SayContinue();
@@ -289,7 +289,7 @@ Task<std::size_t> Session::ReadLength(std::span<std::uint8_t> into) {
   }
   auto got = co_await stream_->Read(into, body_budget_);
   if (!got.ok()) co_return got;
-  if (*got == 0) co_return Error{Errc::kUnavailable, "connection ended within the request body"};
+  if (*got == 0) co_return Error{Errc::kCancelled, "connection ended within the request body"};
   body_budget_.Earn(*got);
   body_left_ -= *got;
   co_return got;
@@ -304,7 +304,7 @@ Task<std::size_t> Session::ReadChunked(std::span<std::uint8_t> into) {
     if (chunks_.done()) break;
     auto got = co_await Fill(kChunkedBufferBytes, body_budget_);
     if (!got.ok()) co_return got;
-    if (*got == 0) co_return Error{Errc::kUnavailable, "connection ended within the request body"};
+    if (*got == 0) co_return Error{Errc::kCancelled, "connection ended within the request body"};
     body_budget_.Earn(*got);
   }
   co_return std::size_t{0};

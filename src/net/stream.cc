@@ -26,7 +26,7 @@ namespace {
 constexpr std::size_t kSendfileSlice = 1 << 20;  // then other connections of the thread get their turn
 constexpr std::size_t kReadSlice = 256 << 10;
 
-Error Gone(std::string_view what) { return Error{Errc::kUnavailable, std::string(what)}; }
+Error Gone(std::string_view what) { return Error{Errc::kCancelled, std::string(what)}; }
 
 ByteSpan Bytes(std::string_view text) { return AsBytes(text); }
 

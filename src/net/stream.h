@@ -65,7 +65,7 @@ class GuardedSocket {
   bool cut_ = false;
 };
 
-// Errors are kUnavailable: the peer is gone, too slow, or the server stops.
+// Errors are kCancelled: the peer is gone, too slow, or the server stops.
 class Stream {
  public:
   virtual ~Stream() = default;

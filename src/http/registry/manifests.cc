@@ -20,7 +20,7 @@ Error ManifestError(Error error) {
 // Accept is not looked at: bytes are served as pushed or not at all, and Content-Type says what they are.
 Result<Response> GetManifest(Call& call, RegistryDeps& deps) {
   BW_TRY(const auto name, NameOf(call));
-  BW_TRY(const auto reference, ReferenceOf(call));
+  BW_TRY(const auto reference, ManifestReferenceOf(call));
   auto manifest = deps.registry.GetManifest(call.caller, name, reference);
   if (!manifest.ok()) return ManifestError(manifest.error());
   Response response = Response::Empty(200);
@@ -73,7 +73,7 @@ Result<std::vector<service::TagName>> ParseTags(const Call& call, const service:
 
 Result<Response> PutManifest(Call& call, std::string body, RegistryDeps& deps) {
   BW_TRY(const auto name, NameOf(call));
-  BW_TRY(const auto reference, ReferenceOf(call));
+  BW_TRY(const auto reference, ManifestReferenceOf(call));
   BW_TRY(const auto tags, ParseTags(call, reference));
   const std::string_view encoding = call.Header("Content-Encoding");
   if (!encoding.empty() && !EqualsIgnoreCase(encoding, "identity"))
@@ -95,7 +95,7 @@ Result<Response> PutManifest(Call& call, std::string body, RegistryDeps& deps) {
 
 Result<Response> DeleteManifest(Call& call, RegistryDeps& deps) {
   BW_TRY(const auto name, NameOf(call));
-  BW_TRY(const auto reference, ReferenceOf(call));
+  BW_TRY(const auto reference, ManifestReferenceOf(call));
   const Status deleted = deps.registry.DeleteManifest(call.caller, name, reference);
   if (deleted.ok()) return Response::Empty(202);
   if (deleted.error().code == Errc::kUnsupported) return ErrorResponse(405, "UNSUPPORTED", "deleting is switched off", ErrorStyle::kOci);

@@ -27,7 +27,7 @@ Result<Digest> DigestOf(const Call& call) { return ParseDigest(call.Param("diges
 
 Result<Digest> ParseDigest(std::string_view text) { return Coded(Digest::Parse(text), "DIGEST_INVALID"); }
 
-Result<service::Reference> ReferenceOf(const Call& call) {
+Result<service::Reference> ManifestReferenceOf(const Call& call) {
   const std::string_view text = call.Param("reference");
   return Coded(service::ParseReference(text), text.find(':') == text.npos ? "NAME_INVALID" : "DIGEST_INVALID");
 }

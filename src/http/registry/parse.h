@@ -16,7 +16,7 @@ namespace bulwark::http {
 Result<service::RepoName> NameOf(const Call& call);            // NAME_INVALID
 Result<Digest> DigestOf(const Call& call);                     // of {digest}; DIGEST_INVALID
 Result<Digest> ParseDigest(std::string_view text);             // DIGEST_INVALID
-Result<service::Reference> ReferenceOf(const Call& call);      // DIGEST_INVALID, NAME_INVALID
+Result<service::Reference> ManifestReferenceOf(const Call& call);      // DIGEST_INVALID, NAME_INVALID
 
 struct ByteRange {
   std::uint64_t first = 0, last = 0;  // inclusive
