@@ -15,6 +15,16 @@
 
 namespace bulwark::catalog {
 
+// A program too large to be held, while it comes in parts.
+struct LargeProgram {
+  std::uint32_t index = 0;   // of its entry
+  std::string start;         // its first bytes
+  bool program = false;      // what they say
+  GoBuildInfoSearch search;
+  crypto::Hasher md5{crypto::HashKind::kMd5};
+  Result<std::optional<GoBuildInfo>> info{std::optional<GoBuildInfo>()};  // once the search has ended
+};
+
 class Runner final : public image::LayerVisitor {
  public:
   // Reads files under the names they have in the layer.
@@ -36,19 +46,10 @@ class Runner final : public image::LayerVisitor {
   void MarkRead(std::uint32_t index, const std::string& path);
   void Keep(image::FileFacts facts);
 
-  // A program that comes in parts.
-  struct Large {
-    std::uint32_t index = 0;
-    std::string start;
-    bool program = false;
-    GoBuildInfoSearch search;
-    crypto::Hasher md5{crypto::HashKind::kMd5};
-    Result<std::optional<GoBuildInfo>> info{std::optional<GoBuildInfo>()};  // once the search has ended
-  };
   Result<Facts> FactsOfLarge(const Cataloger& cataloger, std::string_view path, std::string& md5);
 
   std::map<std::uint32_t, std::vector<std::string>> paths_;
-  std::optional<Large> large_;
+  std::optional<LargeProgram> large_;
   std::vector<image::FileFacts> facts_;
   std::uint64_t count_ = 0;      // packages and claims so far
   bool over_limit_ = false;
