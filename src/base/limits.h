@@ -43,6 +43,7 @@ inline constexpr std::chrono::hours kBlobLease{24};             // HEAD hit, mou
 inline constexpr std::uint64_t kLayerBytes = 64 * kGiB;         // inflated
 inline constexpr std::uint64_t kLayerEntries = 1'000'000;
 inline constexpr std::uint64_t kLayerIndexBytes = 128 * kMiB;  // memory of one layer's index and of its zstd window together
+inline constexpr std::uint64_t kLayerWorkingBytes = 176 * kMiB; // those and the file that is read whole; the rest of kWorkerMemory is archives, seek points and code
 inline constexpr std::uint64_t kInflateRatio = 200;             // inflated / compressed, judged after kInflateGrace
 inline constexpr std::uint64_t kInflateGrace = 1 * kGiB;
 inline constexpr std::uint64_t kPathBytes = 4096;

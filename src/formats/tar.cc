@@ -264,11 +264,11 @@ Status TarReader::ReadSparse1x0() {
 
 Status TarReader::ReadSparse0x1(const Pax& pax) {
   auto* blocks = Find(pax, "GNU.sparse.numblocks");
-  auto count = blocks ? tar::Decimal(*blocks) : std::nullopt;
+  std::int64_t count = blocks ? tar::Decimal(*blocks).value_or(-1) : -1;
   std::vector<std::string_view> numbers;
   if (auto* map = Find(pax, "GNU.sparse.map")) numbers = Split(*map, ',');
-  if (!count || *count < 0 || *count > static_cast<std::int64_t>(limits::kTarSpecialBytes) ||
-      numbers.size() != 2 * static_cast<std::size_t>(*count))
+  if (count < 0 || count > static_cast<std::int64_t>(limits::kTarSpecialBytes) ||
+      numbers.size() != 2 * static_cast<std::size_t>(count))
     return Corrupt("malformed sparse map");
   for (std::size_t i = 0; i < numbers.size(); i += 2) {
     auto offset = tar::Decimal(numbers[i]), length = tar::Decimal(numbers[i + 1]);
@@ -312,6 +312,7 @@ Result<ByteSpan> TarReader::Data(Bytes& scratch) {
     left_ = 0;
     return ByteSpan(scratch);
   }
+  scratch.reserve(static_cast<std::size_t>(std::min(size_, limits::kCatalogedFileBytes)));
   for (const Region& r : regions_) {
     auto length = static_cast<std::uint64_t>(r.length);
     if (length > left_) return Corrupt("a sparse file lacks data");

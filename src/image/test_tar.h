@@ -11,13 +11,13 @@ namespace bulwark::image::testing {
 inline std::string TarHeaderBlock(std::string_view name, char type, std::uint64_t size, std::string_view link = {},
                                   unsigned mode = 0644) {
   char block[512] = {};
-  std::memcpy(block, name.data(), std::min<std::size_t>(name.size(), 100));
+  name.copy(block, 100);
   std::snprintf(block + 100, 8, "%07o", mode & 07777);
   std::memcpy(block + 108, "0000000\0000000000", 16);
   std::snprintf(block + 124, 12, "%011llo", static_cast<unsigned long long>(size));
   std::memcpy(block + 136, "00000000000", 12);
   block[156] = type;
-  std::memcpy(block + 157, link.data(), std::min<std::size_t>(link.size(), 100));
+  link.copy(block + 157, 100);
   std::memcpy(block + 257, "ustar\00000", 8);
   std::memset(block + 148, ' ', 8);
   unsigned sum = 0;

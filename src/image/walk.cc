@@ -138,7 +138,8 @@ class Walk {
     auto index = static_cast<std::uint32_t>(record_.entries.size() - 1);
     const Entry& entry = record_.entries.back();
     if (entry.type != EntryType::kFile || !visitor_.Wants(entry)) return {};
-    if (entry.size > limits::kCatalogedFileBytes) {
+    if (entry.size > limits::kCatalogedFileBytes ||
+        entry.size + index_bytes_ + stream_.decoder_memory() > limits::kLayerWorkingBytes) {
       BW_CHECK(tar_.Parts([&](ByteSpan part) { return visitor_.OnPart(index, entry, part); }));
       return visitor_.OnTooLarge(index, entry), Status();
     }

@@ -16,7 +16,7 @@ class LayerVisitor {
  public:
   virtual ~LayerVisitor() = default;
   // How many bytes of this regular file are wanted: 0 for none, else its data comes to OnFile whole if it is at most
-  // limits::kCatalogedFileBytes (larger: OnTooLarge).
+  // limits::kCatalogedFileBytes and fits beside the index (kLayerWorkingBytes); larger: OnTooLarge.
   virtual bool Wants(const Entry& entry) = 0;
   virtual void OnFile(std::uint32_t index, const Entry& entry, ByteSpan data) = 0;
   // Data of a wanted file that is too large, part by part in order, before OnTooLarge; false: no more of it is wanted.
