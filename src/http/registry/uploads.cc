@@ -2,6 +2,7 @@
 #include "http/registry/registry.h"
 
 #include <memory>
+#include <utility>
 
 #include "base/limits.h"
 #include "http/errors.h"
@@ -51,21 +52,38 @@ Response UploadErrorAnswer(const Error& error, const RepoName& name, std::option
   return response;
 }
 
-// The bytes of this request's body into an upload. The stream lives on the pool: it is made, fed and dropped there.
+// The bytes of this request's body into an upload. The stream is made, fed and let go on the pool, and it is let go before
+// the answer: the client's next request must find the session free.
 class Receiver {
  public:
   Receiver(Call& call, RegistryDeps& deps, const RepoName& name) : call_(call), deps_(deps), name_(name) {}
-  ~Receiver() {
-    if (!stream_) return;
-    // Letting a session go may wait for its lock or its file: not on the connection's thread.
-    auto last = std::make_shared<std::unique_ptr<service::UploadStream>>(std::move(stream_));
-    deps_.pool.Post([last] { last->reset(); });
-  }
-  Receiver(const Receiver&) = delete;
-  Receiver& operator=(const Receiver&) = delete;
 
-  // Everything up to the last byte of the body, which has to be as long as `range` says.
+  // Everything up to the last byte of the body, which has to be as long as `range` says. Lets go on error.
   Task<void> Receive(std::string_view upload_id, std::optional<ByteRange> range) {
+    Status received = co_await Pump(upload_id, range);
+    if (received.ok()) co_return received;
+    auto release = [this]() -> Status {
+      stream_.reset();
+      return Status();
+    };
+    BW_CO_CHECK(co_await net::RunBlocking(deps_.pool, release));
+    co_return received;
+  }
+
+  Task<UploadState> End() {
+    auto end = [this] { return std::exchange(stream_, nullptr)->End(); };
+    auto state = co_await net::RunBlocking(deps_.pool, end);
+    co_return state;
+  }
+
+  Task<service::BlobStat> Commit(const Digest& digest) {
+    auto commit = [this, &digest] { return std::exchange(stream_, nullptr)->Commit(digest); };
+    auto stat = co_await net::RunBlocking(deps_.pool, commit);
+    co_return stat;
+  }
+
+ private:
+  Task<void> Pump(std::string_view upload_id, std::optional<ByteRange> range) {
     const auto& announced = call_.request.content_length;
     if (range && announced && *announced != range->length())
       co_return Error{Errc::kInvalid, "SIZE_INVALID: Content-Length and Content-Range differ"};
@@ -83,19 +101,6 @@ class Receiver {
     co_return Status();
   }
 
-  Task<UploadState> End() {
-    auto end = [this] { return stream_->End(); };
-    auto state = co_await net::RunBlocking(deps_.pool, end);
-    co_return state;
-  }
-
-  Task<service::BlobStat> Commit(const Digest& digest) {
-    auto commit = [this, &digest] { return stream_->Commit(digest); };
-    auto stat = co_await net::RunBlocking(deps_.pool, commit);
-    co_return stat;
-  }
-
- private:
   Call& call_;
   RegistryDeps& deps_;
   const RepoName& name_;
