@@ -8,6 +8,11 @@
 #include "http/errors.h"
 #include "http/registry/parse.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 inlines one side of the pair by which Asio makes and frees coroutine frames, and takes it for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 namespace bulwark::http {
 namespace {
 
