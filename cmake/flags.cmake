@@ -1,7 +1,7 @@
 add_library(bw_flags INTERFACE)
 target_include_directories(bw_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(bw_flags INTERFACE BW_VERSION="${PROJECT_VERSION}" SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL BOOST_ALL_NO_LIB)
-target_compile_options(bw_flags INTERFACE -Wall -Wextra -Wshadow=local -Wnon-virtual-dtor -fstack-protector-strong -fPIE
+target_compile_options(bw_flags INTERFACE -Wall -Wextra $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local> -Wnon-virtual-dtor -fstack-protector-strong -fPIE
                        $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wno-unused-private-field>)
 if(BW_WERROR)
   target_compile_options(bw_flags INTERFACE -Werror)
