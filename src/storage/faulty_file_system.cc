@@ -178,6 +178,7 @@ class FaultyFileSystem::RecordedFile final : public File {
 
 FaultyFileSystem::FaultyFileSystem(std::string root, Sync sync)
     : root_(std::move(root)), sync_(sync), start_(std::make_unique<Disk>()) {
+  MutexLock lock(mutex_);
   Scan("");
 }
 FaultyFileSystem::~FaultyFileSystem() = default;

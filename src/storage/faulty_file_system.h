@@ -67,7 +67,7 @@ class FaultyFileSystem final : public FileSystem {
   Status Checked(Call call) const;
   void Record(Operation operation);
   std::string Relative(const std::string& path) const;
-  void Scan(const std::string& directory);
+  void Scan(const std::string& directory) BW_REQUIRES(mutex_);
 
   const std::string root_;
   const Sync sync_;
