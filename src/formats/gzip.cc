@@ -2,8 +2,8 @@
 
 // ISA-L neither loops over members nor stops between deflate blocks. Members are looped here. For a seek point we let
 // ISA-L believe that the current block is the last one (bfinal): it then stops exactly behind it, with the bit position
-// in read_in. Its history is not kept over such an end, so inflating goes on from the point just taken, by the same code
-// that later resumes from it.
+// in read_in. Its history is not kept over such an end, so inflating goes on from the point just taken, by the same
+// code that later resumes from it.
 
 #include <algorithm>
 #include <cstring>
@@ -279,7 +279,8 @@ Status GzipReader::ReadTrailer() {
     word[i / 4] |= static_cast<std::uint32_t>(byte) << 8 * (i % 4);
   }
   if (verify_ && word[0] != crc_) return Damage("gzip: wrong checksum (CRC-32)"), Status();
-  if (verify_ && word[1] != static_cast<std::uint32_t>(member_size_)) return Damage("gzip: wrong length (ISIZE)"), Status();
+  if (verify_ && word[1] != static_cast<std::uint32_t>(member_size_))
+    return Damage("gzip: wrong length (ISIZE)"), Status();
   phase_ = Phase::kHeader;
   return {};
 }

@@ -4,8 +4,8 @@
 
 #include "formats/gzip.h"
 
-using bulwark::ByteSpan;
 using bulwark::Bytes;
+using bulwark::ByteSpan;
 using bulwark::MemorySource;
 using bulwark::formats::GzipReader;
 using bulwark::formats::InflatePoint;

@@ -60,8 +60,8 @@ std::string Lines(int from, int to) {
 // not verify, and the padding of zeros, which it takes as well.
 struct Case {
   const char* name;
-  int lines;            // how many lines come out
-  const char* damage;   // part of the reason, or ""
+  int lines;           // how many lines come out
+  const char* damage;  // part of the reason, or ""
 };
 constexpr Case kCases[] = {
     {"plain", 6000, ""},
@@ -109,9 +109,7 @@ TEST(GzipTest, EveryCutIsSeen) {
     EXPECT_TRUE(whole.starts_with(out.text));
     // A cut between members leaves a whole file; there are four members.
     bool between = out.damage.empty();
-    if (between) {
-      EXPECT_TRUE(out.text == Lines(0, 100) || out.text == Lines(0, 200)) << n;
-    }
+    if (between) { EXPECT_TRUE(out.text == Lines(0, 100) || out.text == Lines(0, 200)) << n; }
   }
   std::string data = Sample("cut_data");
   EXPECT_NE(Inflate(data).damage.find("truncated"), std::string::npos);

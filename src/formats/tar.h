@@ -24,11 +24,11 @@ class ChunkSource {
 };
 
 struct TarHeader {
-  char type = '0';             // typeflag; '\0' and the old GNU sparse 'S' are given as '0' (or '5' for "name/" in v7)
-  std::string name, link;      // as written, after pax and GNU long names
-  std::uint32_t mode = 0;      // the low 12 bits
-  std::uint64_t size = 0;      // of the file's data as a reader sees it, holes included; 0 for types without data
-  std::uint64_t offset = 0;    // where the entry's first header block starts, extension headers included
+  char type = '0';           // typeflag; '\0' and the old GNU sparse 'S' are given as '0' (or '5' for "name/" in v7)
+  std::string name, link;    // as written, after pax and GNU long names
+  std::uint32_t mode = 0;    // the low 12 bits
+  std::uint64_t size = 0;    // of the file's data as a reader sees it, holes included; 0 for types without data
+  std::uint64_t offset = 0;  // where the entry's first header block starts, extension headers included
 };
 
 // Walks the entries of one archive, front to back.
@@ -43,7 +43,8 @@ class TarReader {
   // All data of the current entry: a view into the source where it lies there whole, else into `scratch`. Valid until
   // the next call of anything. The caller has checked header.size.
   Result<ByteSpan> Data(Bytes& scratch);
-  // The data of the current entry piece by piece, until `each` wants no more. False, and nothing is read, for sparse files.
+  // The data of the current entry piece by piece, until `each` wants no more. False, and nothing is read, for sparse
+  // files.
   Result<bool> Parts(const std::function<bool(ByteSpan)>& each);
   // Forgets the current entry and goes forward to where a header starts; kCorrupt if the stream ends before.
   Status SkipTo(std::uint64_t offset);
@@ -83,7 +84,7 @@ class TarReader {
   std::uint64_t padding_ = 0;  // behind it
   bool sparse_ = false;
   std::vector<Region> regions_;
-  std::uint64_t size_ = 0;     // header.size of the current entry
+  std::uint64_t size_ = 0;  // header.size of the current entry
 };
 
 }  // namespace bulwark::formats

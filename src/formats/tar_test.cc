@@ -144,8 +144,7 @@ TEST(TarTest, DataBehindTheEnd) {
     Chunks chunks(bytes, 700);
     TarReader tar(chunks);
     TarHeader header;
-    while (*tar.Next(header)) {
-    }
+    while (*tar.Next(header)) {}
     return *tar.RestHasData();
   };
   EXPECT_FALSE(rest(Inflated(Data("plain.tar.gz"))));

@@ -75,8 +75,7 @@ TEST(ZstdTest, FrameStartsAreSeekPoints) {
   ZstdReader reader(source);
   reader.OnFrames([&](std::uint64_t at, std::uint64_t inflated) { frames.emplace_back(at, inflated); });
   Bytes buffer(777);
-  while (*reader.Read(buffer) > 0) {
-  }
+  while (*reader.Read(buffer) > 0) {}
   ASSERT_GE(frames.size(), 3u);
   for (auto [at, inflated] : frames) EXPECT_EQ(Inflate(bytes, 1000, at).text, (a + b + c).substr(inflated)) << at;
 }

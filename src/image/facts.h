@@ -21,9 +21,9 @@ struct Package {
   std::string source_name;     // distributions: the source package (same as name where none is recorded)
   std::string source_version;  // its version, epoch and revision included
   std::string license;         // as declared, unparsed; may be empty
-  std::string path;            // cleaned path in the layer without leading "/"; inside archives "a.jar!/b.jar!/META-INF/x"
-  bool development = false;    // a development-only dependency of a lock file
-  bool locked_only = false;    // named by a lock file; not proven to be installed
+  std::string path;  // cleaned path in the layer without leading "/"; inside archives "a.jar!/b.jar!/META-INF/x"
+  bool development = false;  // a development-only dependency of a lock file
+  bool locked_only = false;  // named by a lock file; not proven to be installed
   auto operator<=>(const Package&) const = default;
 };
 
@@ -39,9 +39,9 @@ struct Gap {
 
 // os-release(5).
 struct OsRelease {
-  std::string id;           // "debian"
-  std::string version_id;   // "12"; empty for rolling releases
-  std::string codename;     // VERSION_CODENAME
+  std::string id;          // "debian"
+  std::string version_id;  // "12"; empty for rolling releases
+  std::string codename;    // VERSION_CODENAME
   std::string pretty_name;
   std::vector<std::string> id_like;
   auto operator<=>(const OsRelease&) const = default;

@@ -73,7 +73,8 @@ Status FileTree::ApplyEntry(std::uint32_t index) {
   if (entry.type == EntryType::kOpaque) {
     Place place = Follow(entry.path);
     auto mark = static_cast<std::uint16_t>(layer_ + 1);
-    if (place.outcome == Outcome::kFound && nodes_[place.id].kind == Kind::kDirectory && nodes_[place.id].cleared != mark) {
+    if (place.outcome == Outcome::kFound && nodes_[place.id].kind == Kind::kDirectory &&
+        nodes_[place.id].cleared != mark) {
       for (Id child = nodes_[place.id].first_child; child != kNone;) {
         Id next = nodes_[child].next;
         RemoveLower(child);
@@ -98,7 +99,8 @@ Status FileTree::Put(std::uint32_t index, const Entry& entry) {
     return {};
   }
   Place parent = Parent(entry.path, Missing::kCreate);
-  if (parent.outcome != Outcome::kFound) return Problem(entry, "cannot be extracted: " + Describe(parent.outcome)), Status();
+  if (parent.outcome != Outcome::kFound)
+    return Problem(entry, "cannot be extracted: " + Describe(parent.outcome)), Status();
   std::string_view name = Base(entry.path);
   if (nodes_[parent.id].path_bytes + name.size() + 1 > limits::kPathBytes)
     return Problem(entry, "cannot be extracted: its path behind links is too long"), Status();
@@ -169,7 +171,8 @@ FileTree::Place FileTree::MakeFolders(std::string_view path) {
 
 // With `missing`, a missing component leaves the folder reached so far in the place and the rest, that component
 // first, in *missing (last element first).
-FileTree::Place FileTree::Resolve(std::string_view path, Id from, Last last, std::vector<std::string_view>* missing) const {
+FileTree::Place FileTree::Resolve(std::string_view path, Id from, Last last,
+                                  std::vector<std::string_view>* missing) const {
   std::vector<std::string_view> rest{path};
   Id at = from;
   std::uint64_t hops = 0;

@@ -29,10 +29,10 @@ class FileTree {
   struct Node {
     const char* name = nullptr;
     Id parent = kNone, first_child = kNone, next = kNone, previous = kNone;
-    std::uint32_t entry = kNone;      // where the content stands: index into its layer's entries; kNone for implied folders
-    std::uint16_t layer = 0;          // whose entry that is
-    std::uint16_t owner = 0;          // the layer that last wrote this name
-    std::uint16_t cleared = 0;        // 1 + the layer since which nothing of lower layers lies below
+    std::uint32_t entry = kNone;  // where the content stands: index into its layer's entries; kNone for implied folders
+    std::uint16_t layer = 0;      // whose entry that is
+    std::uint16_t owner = 0;      // the layer that last wrote this name
+    std::uint16_t cleared = 0;    // 1 + the layer since which nothing of lower layers lies below
     std::uint16_t name_bytes = 0, path_bytes = 0;
     Kind kind = Kind::kDirectory;
   };
@@ -92,8 +92,8 @@ class FileTree {
   std::uint64_t most_nodes_;
   std::vector<Node> nodes_;
   std::vector<Id> free_;
-  std::vector<Id> slots_;        // open addressing over (parent, name)
-  std::size_t used_slots_ = 0;   // tombstones included
+  std::vector<Id> slots_;       // open addressing over (parent, name)
+  std::size_t used_slots_ = 0;  // tombstones included
   std::array<std::uint64_t, 2> key_;
   std::uint16_t layer_ = 0;
   mutable std::uint64_t steps_ = 0;

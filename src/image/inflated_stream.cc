@@ -168,7 +168,8 @@ InflatedStream::InflatedStream(ByteSource& blob, Bytes head, Compression compres
   } else if (compression == Compression::kZstd) {
     decoder_->zstd = std::make_unique<formats::ZstdReader>(*blob_);
     decoder_->zstd->OnFrames([this](std::uint64_t compressed, std::uint64_t inflated) {
-      if (inflated - (points_.empty() ? 0 : points_.back().inflated) >= spacing_) AddPoint({compressed, inflated, 0, {}});
+      if (inflated - (points_.empty() ? 0 : points_.back().inflated) >= spacing_)
+        AddPoint({compressed, inflated, 0, {}});
     });
   }
 }
@@ -192,7 +193,7 @@ std::size_t InflatedStream::decoder_memory() const { return decoder_->zstd ? dec
 Result<ByteSpan> InflatedStream::Next() {
   if (ended_) return ByteSpan();
   std::span<std::uint8_t> into = hashing_->Free();
-  ByteSource& decoder = decoder_->gzip ? static_cast<ByteSource&>(*decoder_->gzip)
+  ByteSource& decoder = decoder_->gzip   ? static_cast<ByteSource&>(*decoder_->gzip)
                         : decoder_->zstd ? static_cast<ByteSource&>(*decoder_->zstd)
                                          : *blob_;
   std::size_t n = 0;

@@ -1,5 +1,6 @@
 #pragma once
-// The inflated bytes of a layer blob in chunks, hashed on a second thread while the first goes on inflating and walking.
+// The inflated bytes of a layer blob in chunks, hashed on a second thread while the first goes on inflating and
+// walking.
 
 #include <cstdint>
 #include <memory>

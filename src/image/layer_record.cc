@@ -1,7 +1,8 @@
 #include "image/layer_record.h"
 
-// docs/formats/layer-record.md. A head of eight bytes, then one zstd frame of columns. Everything is written and read as
-// a stream, so that neither side holds the inflated form; strings share their prefix with the one before in their column.
+// docs/formats/layer-record.md. A head of eight bytes, then one zstd frame of columns. Everything is written and read
+// as a stream, so that neither side holds the inflated form; strings share their prefix with the one before in their
+// column.
 
 #include <algorithm>
 #include <cstring>
@@ -262,9 +263,7 @@ Result<std::vector<Package>> GetPackages(Reader& r, Columns& c) {
     p.development = flags & 2;
     p.locked_only = flags & 1;
     auto texts = Texts(p);
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      BW_TRY(*texts[i], r.Text(c.package[i]));
-    }
+    for (std::size_t i = 0; i < texts.size(); ++i) { BW_TRY(*texts[i], r.Text(c.package[i])); }
   }
   return out;
 }

@@ -21,7 +21,8 @@ FileFacts SomeFacts(std::uint32_t entry) {
   f.cataloger = "dpkg";
   f.read_as = "var/lib/dpkg/status";
   f.md5 = "0123456789abcdef0123456789abcdef";
-  f.packages.push_back({versions::Ecosystem::kDeb, "libc6", "2.36-9+deb12u4", "amd64", "glibc", "2.36-9+deb12u4", "", "p", true, false});
+  f.packages.push_back(
+      {versions::Ecosystem::kDeb, "libc6", "2.36-9+deb12u4", "amd64", "glibc", "2.36-9+deb12u4", "", "p", true, false});
   f.packages.push_back({versions::Ecosystem::kNuGet, "x", "", "", "", "", std::string(70000, 'l'), "q", false, true});
   f.owned.push_back({"usr/lib/libc.so.6", "libc6", "ff"});
   f.owned.push_back({"usr/lib/libm.so.6", "libc6", ""});
@@ -68,7 +69,8 @@ TEST(LayerRecordTest, IsCompact) {
   LayerRecord r = Full();
   r.entries.clear();
   for (int i = 0; i < 100000; ++i)
-    r.entries.push_back({.mode = 0644, .size = static_cast<std::uint64_t>(i % 977),
+    r.entries.push_back({.mode = 0644,
+                         .size = static_cast<std::uint64_t>(i % 977),
                          .path = "usr/share/doc/package" + std::to_string(i / 20) + "/file" + std::to_string(i),
                          .offset = 1024ull * i});
   EXPECT_LT(Encode(r).size(), 100000u * 8);
@@ -108,13 +110,13 @@ TEST(LayerRecordTest, HostilePayloads) {
   };
   std::string huge("\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 9);
   EXPECT_EQ(code(Head() + std::string(4, '\0')), "ok");
-  EXPECT_NE(code(Head() + huge), "ok");                                   // 2^63 entries
-  EXPECT_NE(code(Head() + std::string("\0", 1) + huge), "ok");            // 2^63 files
-  EXPECT_NE(code(Head() + std::string("\0\1\0", 3)), "ok");               // facts without an entry
-  EXPECT_NE(code(Head() + std::string("\0\0", 2) + huge), "ok");          // 2^63 gaps
-  EXPECT_NE(code(Head() + std::string("\0\0\0\1\0\0\x08", 7)), "ok");     // eight bits of a byte
-  EXPECT_NE(code(Head() + std::string("\0\0\0\0\0", 5)), "ok");           // one byte too many
-  EXPECT_NE(code("\4" + Head().substr(1)), "ok");                         // unknown flag
+  EXPECT_NE(code(Head() + huge), "ok");                                // 2^63 entries
+  EXPECT_NE(code(Head() + std::string("\0", 1) + huge), "ok");         // 2^63 files
+  EXPECT_NE(code(Head() + std::string("\0\1\0", 3)), "ok");            // facts without an entry
+  EXPECT_NE(code(Head() + std::string("\0\0", 2) + huge), "ok");       // 2^63 gaps
+  EXPECT_NE(code(Head() + std::string("\0\0\0\1\0\0\x08", 7)), "ok");  // eight bits of a byte
+  EXPECT_NE(code(Head() + std::string("\0\0\0\0\0", 5)), "ok");        // one byte too many
+  EXPECT_NE(code("\4" + Head().substr(1)), "ok");                      // unknown flag
   // A million entries that each repeat a path of a megabyte: stopped by the memory budget.
   std::string bomb = Head() + "\xc0\x84\x3d";
   std::string mega("\x02\0\0\0\0\x80\x80\x40", 8);

@@ -31,7 +31,9 @@ class Merger {
       : layers_(layers),
         wants_(wants),
         is_database_(is_database),
-        tree_(layers, [this](const std::string& path, std::string reason) { Report(GapKind::kBlind, path, std::move(reason)); }) {}
+        tree_(layers, [this](const std::string& path, std::string reason) {
+          Report(GapKind::kBlind, path, std::move(reason));
+        }) {}
 
   Result<Merged> Run() {
     if (layers_.size() > limits::kManifestDescriptors) return Error{Errc::kLimit, "the image has too many layers"};
@@ -105,9 +107,11 @@ class Merger {
     };
     names.broken = [&](const std::string& name, FileTree::Outcome outcome) {
       Report(is_database_(name) ? GapKind::kBlind : GapKind::kPartial, name,
-           outcome == FileTree::Outcome::kLoop ? "lies behind too many links" : "is a link to what the image does not hold");
+             outcome == FileTree::Outcome::kLoop ? "lies behind too many links"
+                                                 : "is a link to what the image does not hold");
     };
-    if (!FindAliases(tree_, wants_, names)) Report(GapKind::kPartial, "", "too many names lie behind links to look at all");
+    if (!FindAliases(tree_, wants_, names))
+      Report(GapKind::kPartial, "", "too many names lie behind links to look at all");
   }
 
   // Unless the file was catalogued as `name` already: it was written under that name, or it was wanted under its own
@@ -146,7 +150,8 @@ class Merger {
     out_.gaps.insert(out_.gaps.end(), facts.gaps.begin(), facts.gaps.end());
     for (const Package& p : facts.packages) live_[facts.cataloger].insert(p.name);
     if (layers_[content.layer]->entries[content.entry].odd_name)
-      Report(GapKind::kPartial, path, "the layer writes this name in an odd form, which some programs read differently");
+      Report(GapKind::kPartial, path,
+             "the layer writes this name in an odd form, which some programs read differently");
   }
 
   // The newest database at each path, where the final tree has no other with packages in it and some of its packages
@@ -160,10 +165,12 @@ class Merger {
         if (f.entry >= record.entries.size()) continue;
         const std::string& path = record.entries[f.entry].path;
         // What was read under another name says that some image has such a link, not that this one had it.
-        if (!f.read_as.empty() || f.packages.empty() || !is_database_(path) || !known_[{layer, f.entry}].path.empty()) continue;
+        if (!f.read_as.empty() || f.packages.empty() || !is_database_(path) || !known_[{layer, f.entry}].path.empty())
+          continue;
         if (!seen.insert(path + '\0' + f.cataloger).second || Replaced(path, f)) continue;
         out_.hidden_databases.push_back({layer, path, &f});
-        Report(GapKind::kBlind, path, "evidence removed: a lower layer holds this package database, the image does not");
+        Report(GapKind::kBlind, path,
+               "evidence removed: a lower layer holds this package database, the image does not");
       }
     }
   }

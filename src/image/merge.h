@@ -14,9 +14,9 @@ namespace bulwark::image {
 
 // A file's facts that are visible in the running image.
 struct MergedFile {
-  std::uint32_t layer = 0;          // index into the layers given
-  std::string path;                 // in the final tree, without leading "/"
-  const FileFacts* facts = nullptr; // points into the records given
+  std::uint32_t layer = 0;           // index into the layers given
+  std::string path;                  // in the final tree, without leading "/"
+  const FileFacts* facts = nullptr;  // points into the records given
 };
 
 // A file that matters under the name it has in the final tree, but was not catalogued as such in its layer (reached
@@ -30,10 +30,10 @@ struct Unread {
 };
 
 struct Merged {
-  std::vector<MergedFile> files;    // sorted by (path, cataloger)
+  std::vector<MergedFile> files;  // sorted by (path, cataloger)
   std::vector<Unread> unread;
-  std::vector<Gap> gaps;            // those of the surviving files and of the streams, link loops, removed evidence
-  bool has_executables = false;     // some regular file in the final tree is executable
+  std::vector<Gap> gaps;         // those of the surviving files and of the streams, link loops, removed evidence
+  bool has_executables = false;  // some regular file in the final tree is executable
   // Packages that lower layers hold although their database is gone or lost them in the final tree (evidence removed):
   // facts of hidden package databases, newest first.
   std::vector<MergedFile> hidden_databases;

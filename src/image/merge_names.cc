@@ -13,10 +13,10 @@ using Kind = FileTree::Kind;
 // Where distributions keep what decides about an image. The last components alone would not show that such a place is
 // reached through several links; a cataloguer with a new fixed place adds it here. "/" at the end: every file in it.
 constexpr std::string_view kWellKnown[] = {
-    "etc/os-release",         "usr/lib/os-release",          "etc/alpine-release",   "etc/debian_version",
-    "etc/redhat-release",     "var/lib/dpkg/status",         "var/lib/dpkg/status.d/", "var/lib/dpkg/info/",
-    "lib/apk/db/installed",   "usr/lib/apk/db/installed",    "var/lib/rpm/",         "usr/lib/sysimage/rpm/",
-    "usr/share/rpm/",         "var/lib/pacman/local/",       "usr/lib/opkg/status",  "var/lib/opkg/status",
+    "etc/os-release",       "usr/lib/os-release",       "etc/alpine-release",     "etc/debian_version",
+    "etc/redhat-release",   "var/lib/dpkg/status",      "var/lib/dpkg/status.d/", "var/lib/dpkg/info/",
+    "lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/rpm/",           "usr/lib/sysimage/rpm/",
+    "usr/share/rpm/",       "var/lib/pacman/local/",    "usr/lib/opkg/status",    "var/lib/opkg/status",
 };
 // Patterns such as "x.dist-info/METADATA" need one folder above the file.
 constexpr int kLevels = 2;

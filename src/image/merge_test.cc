@@ -59,9 +59,11 @@ std::string Names(const FileFacts& facts) {
 std::vector<std::string> Told(const Merged& merged, const std::deque<LayerRecord>& layers) {
   std::vector<std::string> out;
   for (const MergedFile& f : merged.files)
-    out.push_back("file " + std::to_string(f.layer + 1) + " " + f.path + " " + f.facts->cataloger + " " + Names(*f.facts));
+    out.push_back("file " + std::to_string(f.layer + 1) + " " + f.path + " " + f.facts->cataloger + " " +
+                  Names(*f.facts));
   for (const Unread& u : merged.unread)
-    out.push_back("unread " + std::to_string(u.layer + 1) + " " + layers[u.layer].entries[u.entry].path + " as " + u.path);
+    out.push_back("unread " + std::to_string(u.layer + 1) + " " + layers[u.layer].entries[u.entry].path + " as " +
+                  u.path);
   for (const MergedFile& f : merged.hidden_databases)
     out.push_back("hidden " + std::to_string(f.layer + 1) + " " + f.path);
   for (const Gap& g : merged.gaps)
@@ -131,7 +133,8 @@ TEST(MergeTest, HopsAreCounted) {
   for (int links : {39, 40, 41}) {
     LayerRecord r = Layer();
     for (int i = 0; i < links; ++i)
-      r.entries.push_back({.type = EntryType::kSymlink, .path = "l" + std::to_string(i), .link = "l" + std::to_string(i + 1)});
+      r.entries.push_back(
+          {.type = EntryType::kSymlink, .path = "l" + std::to_string(i), .link = "l" + std::to_string(i + 1)});
     r.entries.push_back({.type = EntryType::kDirectory, .path = "l" + std::to_string(links)});
     r.entries.push_back({.path = "l0/one.jar"});
     auto merged = Merge({&r}, Wants, IsDatabase);
@@ -171,7 +174,8 @@ TEST(MergeTest, HostileTreesStayCheap) {
   // A path that grows through links beyond what a kernel takes.
   LayerRecord grow = Layer();
   for (int i = 0; i < 10; ++i) {
-    grow.entries.push_back({.type = EntryType::kDirectory, .path = "l" + std::to_string(i) + "/" + path.substr(0, 1000)});
+    grow.entries.push_back(
+        {.type = EntryType::kDirectory, .path = "l" + std::to_string(i) + "/" + path.substr(0, 1000)});
     grow.entries.push_back({.type = EntryType::kSymlink,
                             .path = "l" + std::to_string(i + 1),
                             .link = "l" + std::to_string(i) + "/" + path.substr(0, 999)});

@@ -35,7 +35,8 @@ class Tail final : public ByteSource {
 class From final : public formats::ChunkSource {
  public:
   From(const RandomSource& blob, Compression compression, const SeekPoint& p)
-      : tail_(blob, compression == Compression::kGzip ? p.compressed - (p.bits > 0) : p.compressed), chunk_(128 * 1024) {
+      : tail_(blob, compression == Compression::kGzip ? p.compressed - (p.bits > 0) : p.compressed),
+        chunk_(128 * 1024) {
     if (compression == Compression::kGzip)
       decoder_ = std::make_unique<formats::GzipReader>(
           tail_, formats::InflatePoint{p.compressed, p.inflated, p.bits, p.window});

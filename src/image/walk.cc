@@ -170,8 +170,8 @@ class Walk {
 
   void Refused(const formats::TarHeader& header) {
     if (++refused_ > limits::kMergeGaps) return;  // one more is added for all of these
-    AddGap(header.name.substr(0, limits::kPathBytes), TypeOf(header.type) ? "the entry's name cannot be extracted"
-                                                                           : "the entry is of an unknown type");
+    AddGap(header.name.substr(0, limits::kPathBytes),
+           TypeOf(header.type) ? "the entry's name cannot be extracted" : "the entry is of an unknown type");
   }
 
   // What lies behind the end of the archive is hashed too.

@@ -14,7 +14,9 @@ using bulwark::image::Entry;
 class Keeper final : public bulwark::image::LayerVisitor {
  public:
   bool Wants(const Entry& entry) override { return entry.size < 100000 && files.size() < 20; }
-  void OnFile(std::uint32_t index, const Entry&, ByteSpan data) override { files[index].assign(data.begin(), data.end()); }
+  void OnFile(std::uint32_t index, const Entry&, ByteSpan data) override {
+    files[index].assign(data.begin(), data.end());
+  }
   void OnTooLarge(std::uint32_t, const Entry&) override {}
   std::map<std::uint32_t, bulwark::Bytes> files;
 };

@@ -102,10 +102,11 @@ class Endless final : public ByteSource {
 };
 
 std::string SmallTar() {
-  return TarHeaderBlock("d/", '5', 0, {}, 0755) + TarFile("./d/one", "first") + TarFile("skip/two", std::string(3000, 'x')) +
-         TarHeaderBlock("d/s", '2', 0, "../x/../y") + TarHeaderBlock("d/h", '1', 0, "./d/one") +
-         TarHeaderBlock("d/pipe", '6', 0) + TarHeaderBlock("d/dev", '3', 0) + TarFile("d/.wh.gone", "") +
-         TarFile("e/.wh..wh..opq", "") + TarFile(".wh..wh.aufs", "") + TarFile("empty", "") + TarEnd();
+  return TarHeaderBlock("d/", '5', 0, {}, 0755) + TarFile("./d/one", "first") +
+         TarFile("skip/two", std::string(3000, 'x')) + TarHeaderBlock("d/s", '2', 0, "../x/../y") +
+         TarHeaderBlock("d/h", '1', 0, "./d/one") + TarHeaderBlock("d/pipe", '6', 0) + TarHeaderBlock("d/dev", '3', 0) +
+         TarFile("d/.wh.gone", "") + TarFile("e/.wh..wh..opq", "") + TarFile(".wh..wh.aufs", "") +
+         TarFile("empty", "") + TarEnd();
 }
 
 TEST(WalkTest, ReadsAllCompressions) {
@@ -138,8 +139,11 @@ TEST(WalkTest, ReadsAllCompressions) {
 
 TEST(WalkTest, WhatIsNoLayer) {
   Keeper keeper;
-  for (std::string blob : {std::string("{\"a\":1}"), std::string(5000, '{'), std::string("\xfd" "7zXZ\0", 6), Gzip("{}{}"),
-                           Gzip(std::string(5000, '{')), std::string(100, '\0')}) {
+  for (std::string blob : {std::string("{\"a\":1}"), std::string(5000, '{'),
+                           std::string("\xfd"
+                                       "7zXZ\0",
+                                       6),
+                           Gzip("{}{}"), Gzip(std::string(5000, '{')), std::string(100, '\0')}) {
     LayerRecord r = WalkText(blob, keeper);
     EXPECT_FALSE(r.is_layer);
     EXPECT_TRUE(r.entries.empty() && r.gaps.empty());
@@ -190,12 +194,18 @@ TEST(WalkTest, NamesAreCleanedInsideTheRoot) {
     const char *name, *path;
     bool odd;
   } cases[] = {
-      {"../../var/lib/dpkg/status", "var/lib/dpkg/status", true}, {"/var/lib/dpkg/status", "var/lib/dpkg/status", true},
-      {"./var//lib/dpkg/status", "var/lib/dpkg/status", true},    {"var/lib/x/../dpkg/status", "var/lib/dpkg/status", true},
-      {"var/lib/dpkg/status/", "var/lib/dpkg/status", true},      {"./././a", "a", false},
-      {"a\\b", "a\\b", false},                                    {"caf\xe9", "caf\xe9", true},
-      {"..", "", true},                                           {"a/./b", "a/b", true},
-      {"...", "...", false},                                      {"", "", false},
+      {"../../var/lib/dpkg/status", "var/lib/dpkg/status", true},
+      {"/var/lib/dpkg/status", "var/lib/dpkg/status", true},
+      {"./var//lib/dpkg/status", "var/lib/dpkg/status", true},
+      {"var/lib/x/../dpkg/status", "var/lib/dpkg/status", true},
+      {"var/lib/dpkg/status/", "var/lib/dpkg/status", true},
+      {"./././a", "a", false},
+      {"a\\b", "a\\b", false},
+      {"caf\xe9", "caf\xe9", true},
+      {"..", "", true},
+      {"a/./b", "a/b", true},
+      {"...", "...", false},
+      {"", "", false},
   };
   for (auto& c : cases) {
     Entry entry;
@@ -258,9 +268,7 @@ TEST(WalkTest, RandomRereadsEqualTheWalk) {
     first.keep_all_ = false;
     LayerRecord r = WalkText(blob, first);
     ASSERT_TRUE(r.complete && r.gaps.empty());
-    if (blob == gz || blob == members || blob == frames) {
-      EXPECT_GE(r.seek_points.size(), 2u);
-    }
+    if (blob == gz || blob == members || blob == frames) { EXPECT_GE(r.seek_points.size(), 2u); }
     for (int round = 0; round < 10; ++round) {
       std::vector<std::uint32_t> wanted;
       for (std::uint32_t i = random() % 50; i < 400; i += 1 + random() % 100) wanted.push_back(i);
@@ -324,7 +332,8 @@ TEST(WalkTest, IndexIsBounded) {
   std::string name(3000, 'n');
   std::string record_text = "3010 path=" + name.substr(0, 2999) + "\n";
   for (int i = 0; i < 100; ++i)
-    body += TarHeaderBlock("x", 'x', record_text.size()) + testing::TarPadded(record_text) + TarHeaderBlock("f", '0', 0);
+    body +=
+        TarHeaderBlock("x", 'x', record_text.size()) + testing::TarPadded(record_text) + TarHeaderBlock("f", '0', 0);
   Endless many("", body, 600);
   long before = PeakKiB();
   Keeper keeper;
