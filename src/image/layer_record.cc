@@ -260,6 +260,7 @@ Result<std::vector<Package>> GetPackages(Reader& r, Columns& c) {
     Package& p = out.emplace_back();
     BW_TRY(std::uint64_t flags, r.Small(255 << 2 | 3));
     p.ecosystem = static_cast<versions::Ecosystem>(flags >> 2);
+    if (versions::Name(p.ecosystem) == "unknown") return Reader::Corrupt("a package of an unknown ecosystem");
     p.development = flags & 2;
     p.locked_only = flags & 1;
     auto texts = Texts(p);

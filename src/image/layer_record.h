@@ -30,8 +30,8 @@ struct Entry {
   bool odd_name = false;   // the name as written needed cleaning beyond "./" (.., //, absolute, not UTF-8)
   std::uint32_t mode = 0;  // permission bits with setuid, setgid, sticky
   std::uint64_t size = 0;  // of a file's data
-  std::string path =
-      {};  // cleaned as a runtime cleans it: no leading "/", no "..", no "."; a whiteout's target without ".wh."
+  // Cleaned as a runtime cleans it: no leading "/", no "..", no "."; "" is the root; a whiteout's target without ".wh.".
+  std::string path = {};
   std::string link = {};     // target of a symlink (verbatim) or hard link (cleaned)
   std::uint64_t offset = 0;  // of its first header block in the tar
   auto operator<=>(const Entry&) const = default;

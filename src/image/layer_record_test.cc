@@ -103,6 +103,12 @@ Bytes Packed(const std::string& payload) {
 
 std::string Head() { return std::string("\1\0\0", 3) + std::string(32, 'd') + std::string("\0\0\0\0", 4); }
 
+TEST(LayerRecordTest, UnknownEcosystemsAreRefused) {
+  LayerRecord r = Full();
+  r.files[0].packages[0].ecosystem = static_cast<versions::Ecosystem>(200);
+  EXPECT_EQ(DecodeLayerRecord(Encode(r)).error().code, Errc::kCorrupt);
+}
+
 TEST(LayerRecordTest, HostilePayloads) {
   auto code = [](const std::string& payload) {
     auto r = DecodeLayerRecord(Packed(payload));
