@@ -46,9 +46,9 @@ void Join(Record& into, Record from) {
 
 std::vector<Record> Normalize(std::vector<Record> records) {
   // The whole record breaks ties, so that the order of adding does not matter.
-  std::sort(records.begin(), records.end());
-  std::stable_sort(records.begin(), records.end(),
-                   [](const Record& a, const Record& b) { return RecordOrder(a) < RecordOrder(b); });
+  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
+    return RecordOrder(a) != RecordOrder(b) ? RecordOrder(a) < RecordOrder(b) : a < b;
+  });
   std::vector<Record> out;
   for (Record& record : records) {
     if (!out.empty() && RecordOrder(out.back()) == RecordOrder(record)) Join(out.back(), std::move(record));
@@ -324,9 +324,10 @@ void SortRanges(std::string_view ecosystem, std::vector<Range>& ranges) {
                             return first(r) || versions::Compare(*kind, r.introduced, r.introduced).ok();
                           });
   if (!comparable) return;
-  std::stable_sort(ranges.begin(), ranges.end(), [&](const Range& a, const Range& b) {
-    if (first(a) || first(b)) return first(a) && !first(b);
-    return *versions::Compare(*kind, a.introduced, b.introduced) < 0;
+  std::sort(ranges.begin(), ranges.end(), [&](const Range& a, const Range& b) {
+    if (first(a) || first(b)) return first(a) != first(b) ? first(a) : a < b;
+    const auto order = *versions::Compare(*kind, a.introduced, b.introduced);
+    return order != 0 ? order < 0 : a < b;
   });
 }
 

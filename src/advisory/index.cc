@@ -88,7 +88,7 @@ class FlatIndex final : public Index {
   }
   std::string_view Text(std::uint64_t id) const;
   const file::Key* FindKey(const versions::PackageKey& key) const;
-  std::optional<Record> Decode(file::Cursor& in) const;
+  bool Decode(file::Cursor& in, Record& into) const;
   bool SkipRecord(file::Cursor& in) const;
 
   std::unique_ptr<Holder> holder_;
@@ -223,34 +223,30 @@ std::string_view FlatIndex::Text(std::uint64_t id) const {
   return string_bytes_.substr(from, to - from);
 }
 
-std::optional<Record> FlatIndex::Decode(file::Cursor& in) const {
-  Record r;
-  auto text = [&] { return std::string(Text(in.Varint())); };
+// Overwrites all of `r` but its package; the strings keep their memory from one record to the next.
+bool FlatIndex::Decode(file::Cursor& in, Record& r) const {
+  auto text = [&](std::string& into) { into.assign(Text(in.Varint())); };
   auto count = [&] { return std::min<std::uint64_t>(in.Varint(), in.left()); };
-  r.id = text();
-  for (auto n = count(); n > 0; --n) r.aliases.push_back(text());
+  text(r.id);
+  r.aliases.resize(count());
+  for (std::string& alias : r.aliases) text(alias);
   r.state = static_cast<State>(in.Byte());
   r.kind = static_cast<Class>(in.Byte());
   r.severity = static_cast<Severity>(in.Byte());
   const std::uint8_t score = in.Byte();
   r.score = score == file::kNoScore ? -1 : score / 10.0;
-  r.vector = text();
-  r.source = text();
+  text(r.vector);
+  text(r.source);
   r.published = file::UnpackTime(in.Varint());
   r.fixed_at = file::UnpackTime(in.Varint());
   const std::uint64_t url = in.Varint();
-  r.url = Text(url / 2);
+  r.url.assign(Text(url / 2));
   if (url % 2 == 1) r.url += r.id;
-  for (auto n = count(); n > 0; --n) {
-    Range range;
-    range.introduced = text();
-    range.fixed = text();
-    range.last_affected = text();
-    r.ranges.push_back(std::move(range));
-  }
-  for (auto n = count(); n > 0; --n) r.versions.push_back(text());
-  if (!in.ok()) return std::nullopt;
-  return r;
+  r.ranges.resize(count());
+  for (Range& range : r.ranges) text(range.introduced), text(range.fixed), text(range.last_affected);
+  r.versions.resize(count());
+  for (std::string& version : r.versions) text(version);
+  return in.ok();
 }
 
 std::vector<SourceInfo> FlatIndex::sources() const {
@@ -273,11 +269,11 @@ void FlatIndex::Find(const versions::PackageKey& key, const std::function<bool(c
   const file::Key* found = FindKey(key);
   if (found == nullptr || found->offset > records_.size()) return;
   file::Cursor in(records_.subspan(found->offset));
+  Record record;
+  record.package = key;
   for (std::uint32_t i = 0; i < found->count; ++i) {
-    auto record = Decode(in);
-    if (!record) return;  // not reachable after Check
-    record->package = key;
-    if (!each(*record)) return;
+    if (!Decode(in, record)) return;  // not reachable after Check
+    if (!each(record)) return;
   }
 }
 

@@ -76,7 +76,7 @@ Status ReadSeverities(dom::element object, Common& into) {
     BW_TRY(const auto score, OptionalText(item, "score"));
     if (score) vectors.push_back(*score);
   }
-  std::stable_sort(vectors.begin(), vectors.end(), [](auto a, auto b) { return Rank(a) > Rank(b); });
+  std::sort(vectors.begin(), vectors.end(), [](auto a, auto b) { return Rank(a) != Rank(b) ? Rank(a) > Rank(b) : a < b; });
   int believed = 0;
   for (std::string_view vector : vectors) {
     if (Rank(vector) < believed) break;

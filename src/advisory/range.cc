@@ -1,6 +1,7 @@
 #include "advisory/range.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "versions/compare.h"
@@ -39,10 +40,19 @@ bool AllComparable(versions::Ecosystem ecosystem, const std::vector<Event>& even
 
 // "0" is before every version, also where it is none. Ties keep their order: "fixed 1, introduced 1" ends and begins.
 void SortEvents(versions::Ecosystem ecosystem, std::vector<Event>& events) {
-  std::stable_sort(events.begin(), events.end(), [&](const Event& a, const Event& b) {
-    if (a.version == "0" || b.version == "0") return a.version == "0" && b.version != "0";
-    return *versions::Compare(ecosystem, a.version, b.version) < 0;
+  auto order = [&](const Event& a, const Event& b) {
+    if (a.version == "0" || b.version == "0") return (a.version != "0") <=> (b.version != "0");
+    return *versions::Compare(ecosystem, a.version, b.version);
+  };
+  std::vector<std::size_t> places(events.size());
+  std::iota(places.begin(), places.end(), 0);
+  std::sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) {
+    const auto by_version = order(events[a], events[b]);
+    return by_version != 0 ? by_version < 0 : a < b;
   });
+  std::vector<Event> sorted;
+  for (std::size_t place : places) sorted.push_back(std::move(events[place]));
+  events = std::move(sorted);
 }
 
 }  // namespace

@@ -121,12 +121,6 @@ std::optional<Judgement> Decide(const Subject& subject, Trust trust, const Membe
 
 std::vector<Judged> JudgeGroups(const Subject& subject, Trust trust, const std::vector<Record>& records) {
   std::vector<Judged> out;
-  // Most packages are up to date: no group can be affected where no record is.
-  if (std::all_of(records.begin(), records.end(), [&](const Record& r) {
-        return AnswerOf(subject.ecosystem, subject.version, r) == Answer::kNotAffected;
-      })) {
-    return out;
-  }
   for (const Members& members : GroupByAlias(records)) {
     auto decided = Decide(subject, trust, members);
     if (!decided || decided->answer == Answer::kNotAffected) continue;

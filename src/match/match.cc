@@ -44,10 +44,17 @@ bool Order(const Finding& a, const Finding& b) {
   return std::tie(a.id, a.package, a.path, a.key_ecosystem, a.version) <
          std::tie(b.id, b.package, b.path, b.key_ecosystem, b.version);
 }
+// Findings are large: their order is found on pointers, and each is moved once.
 void SortUnique(std::vector<Finding>& findings) {
-  std::sort(findings.begin(), findings.end(), Order);
-  findings.erase(std::unique(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.key == b.key; }),
-                 findings.end());
+  std::vector<Finding*> order;
+  for (Finding& finding : findings) order.push_back(&finding);
+  std::sort(order.begin(), order.end(), [](const Finding* a, const Finding* b) { return Order(*a, *b); });
+  std::vector<Finding> sorted;
+  sorted.reserve(order.size());
+  for (Finding* finding : order) {
+    if (sorted.empty() || sorted.back().key != finding->key) sorted.push_back(std::move(*finding));
+  }
+  findings = std::move(sorted);
 }
 
 class Finder {
@@ -123,7 +130,14 @@ const std::vector<Record>& Finder::RecordsOf(const versions::PackageKey& key) {
 
 const std::vector<Judged>& Finder::JudgedOf(const Matcher& matcher, const Subject& subject) {
   const auto [it, fresh] = judged_.try_emplace(subject);
-  if (fresh) it->second = JudgeGroups(subject, matcher.trust, RecordsOf(subject.key));
+  if (!fresh) return it->second;
+  // Most packages are up to date: where no record applies, none needs to be kept and joined.
+  bool applies = false;
+  index_.Find(subject.key, [&](const Record& record) {
+    applies = AnswerOf(subject.ecosystem, subject.version, record) != Answer::kNotAffected;
+    return !applies;
+  });
+  if (applies) it->second = JudgeGroups(subject, matcher.trust, RecordsOf(subject.key));
   return it->second;
 }
 
