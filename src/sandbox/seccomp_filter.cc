@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include <sched.h>
 #include <seccomp.h>
@@ -14,6 +15,11 @@
 
 namespace bulwark::sandbox {
 namespace {
+
+// Conditions on one argument of a call.
+scmp_arg_cmp Equals(unsigned argument, scmp_datum_t value) { return {argument, SCMP_CMP_EQ, value, 0}; }
+scmp_arg_cmp Above(unsigned argument, scmp_datum_t value) { return {argument, SCMP_CMP_GT, value, 0}; }
+scmp_arg_cmp Masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value) { return {argument, SCMP_CMP_MASKED_EQ, mask, value}; }
 
 class Filter {
  public:
@@ -51,24 +57,24 @@ void AllowComputing(Filter& filter) {
   // Threads (the walker hashes on one), never processes or namespaces. clone3 hides its flags: glibc then takes clone.
   constexpr scmp_datum_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
   constexpr scmp_datum_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-  filter.AllowIf(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, kThread | kNamespaces, kThread));
+  filter.AllowIf(SCMP_SYS(clone), Masked(0, kThread | kNamespaces, kThread));
   filter.Refuse(SCMP_SYS(clone3), ENOSYS);
   // Memory is never executable.
-  filter.AllowIf(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  filter.AllowIf(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  filter.AllowIf(SCMP_SYS(mmap), Masked(2, PROT_EXEC, 0));
+  filter.AllowIf(SCMP_SYS(mprotect), Masked(2, PROT_EXEC, 0));
   // abort() signals its own process; no other can be named.
-  filter.AllowIf(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid())));
+  filter.AllowIf(SCMP_SYS(tgkill), Equals(0, static_cast<scmp_datum_t>(::getpid())));
 }
 
 void AllowInputAndAnswer(Filter& filter) {
   for (int call : {SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fstat)}) filter.Allow(call);
-  filter.AllowIf(SCMP_SYS(recvmsg), SCMP_A0(SCMP_CMP_EQ, kWorkerSocket));
-  filter.AllowIf(SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_EQ, kWorkerSocket));
+  filter.AllowIf(SCMP_SYS(recvmsg), Equals(0, kWorkerSocket));
+  filter.AllowIf(SCMP_SYS(sendmsg), Equals(0, kWorkerSocket));
   filter.Allow(SCMP_SYS(poll));
   filter.Allow(SCMP_SYS(ppoll));  // what poll is on arm64
   // The last words of abort(); descriptor 2 leads nowhere.
-  filter.AllowIf(SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
-  filter.AllowIf(SCMP_SYS(writev), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
+  filter.AllowIf(SCMP_SYS(write), Equals(0, STDERR_FILENO));
+  filter.AllowIf(SCMP_SYS(writev), Equals(0, STDERR_FILENO));
 }
 
 void RefuseQuestions(Filter& filter) {
@@ -85,7 +91,7 @@ void AllowSanitizers(Filter& filter) {
                    SCMP_SYS(pipe2)}) {
     filter.Allow(call);
   }
-  filter.AllowIf(SCMP_SYS(write), SCMP_A0(SCMP_CMP_GT, kWorkerSocket));
+  filter.AllowIf(SCMP_SYS(write), Above(0, kWorkerSocket));
 }
 
 }  // namespace
