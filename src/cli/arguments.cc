@@ -40,10 +40,10 @@ void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string
 
 void AddServe(CLI::App& root, Values& v) {
   auto* app = root.add_subcommand("serve", "Run the registry");
-  app->add_option("--listen", v.serve.listen, "Address and port (default 127.0.0.1:8080)");
-  app->add_option("--data", v.serve.data, "Data directory (default /var/lib/bulwark)");
+  app->add_option("--listen", v.serve.listen, "Address and port (default 127.0.0.1:5000)");
+  app->add_option("--data", v.serve.data, "Data directory (default bulwark-data)");
   app->add_option("--config", v.serve.config, "bulwark.yaml; not needed");
-  app->add_option("--db", v.serve.database, "Advisory file (default: advisories.bw in the data directory, else the starter data)");
+  app->add_option("--db", v.serve.database, "Advisory file (default: advisories.bwa in the data directory, else the starter data)");
   app->add_option("--tls-cert", v.serve.tls_certificate, "TLS certificate chain (PEM)");
   app->add_option("--tls-key", v.serve.tls_key, "TLS private key (PEM)");
   app->add_option("--external-url", v.serve.external_url, "The address under which clients reach it, such as https://registry.example.com");

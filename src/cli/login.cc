@@ -47,7 +47,7 @@ Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Logi
   std::string text = std::string(host) + "/library/any";
   auto reference = remote::ParseImageReference(text);
   if (!reference || host.find('/') != std::string_view::npos || !EqualsIgnoreCase(reference->host, host))
-    return Error{Errc::kInvalid, "'" + registry + "' is not the host of a registry; write it as in localhost:8080"};
+    return Error{Errc::kInvalid, "'" + registry + "' is not the host of a registry; write it as in localhost:5000"};
   return OpenSession(*reference, chosen);
 }
 

@@ -23,7 +23,7 @@ struct Session {
 Status ReadLoginPassword(Login& login);
 // Credentials: --username, else the log-in that Docker or podman stored.
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login);
-// For API verbs, which are given a registry's host: "localhost:8080", or an address with http:// or https://.
+// For API verbs, which are given a registry's host: "localhost:5000", or an address with http:// or https://.
 Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login);
 
 }  // namespace bulwark::cli

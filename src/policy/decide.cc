@@ -99,7 +99,8 @@ void Judge::JudgeScan(const Policy& policy) {
 
 void Judge::JudgePending(const Policy& policy) {
   const Unscanned& unscanned = policy.unscanned;
-  bool holds = policy.mode == Mode::kEnforce && unscanned.effect == Effect::kDeny && unscanned.hold > Millis(0);
+  bool accepted = at_ == PointOfUse::kPush && policy.on_push == OnPush::kAccept;
+  bool holds = !accepted && policy.mode == Mode::kEnforce && unscanned.effect == Effect::kDeny && unscanned.hold > Millis(0);
   std::string text = "the scan is not finished";
   if (holds) text += fmt::format("; a request waits for it up to {}", FormatDuration(unscanned.hold));
   Reason reason = NewReason(policy, "unscanned", text);
@@ -181,14 +182,14 @@ void Judge::Speak(const Policy& policy, Effect effect, Grace grace, Reason reaso
   reason.effect = effect;
   if (policy.mode == Mode::kAudit) {
     reason.effect = Effect::kAllow;
-  } else if (policy.mode == Mode::kWarn) {
+  } else if (policy.mode == Mode::kWarn || (at_ == PointOfUse::kPush && policy.on_push == OnPush::kAccept)) {
     reason.effect = std::min(effect, Effect::kWarn);
   } else if (effect == Effect::kDeny && grace == Grace::kYes && InGrace(policy)) {
     reason.effect = Effect::kWarn;
   }
   if (reason.effect == Effect::kDeny) {
     denied_ = true;
-    refused_ = refused_ || !policy.quarantine_on_push;
+    refused_ = refused_ || policy.on_push != OnPush::kQuarantine;
   }
   warned_ = warned_ || reason.effect == Effect::kWarn;
   reasons_.push_back(std::move(reason));

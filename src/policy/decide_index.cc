@@ -45,7 +45,7 @@ Decision Missing(const std::string& repository, const PolicyRefs& policies, Poin
     only.mode = policy->mode;
     only.at = policy->at;
     only.unscanned = policy->unscanned;
-    only.quarantine_on_push = policy->quarantine_on_push;
+    only.on_push = policy->on_push;
     unscanned.push_back(std::move(only));
   }
   Facts facts;

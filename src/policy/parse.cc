@@ -249,8 +249,8 @@ Status ReadKey(const YamlMember& member, Policy& policy) {
     BW_TRY(std::size_t i, formats::YamlChoice(value, key, {"audit", "warn", "enforce"}));
     policy.mode = static_cast<Mode>(i + 1);
   } else if (key == "on_push") {
-    BW_TRY(std::size_t i, formats::YamlChoice(value, key, {"refuse", "quarantine"}));
-    policy.quarantine_on_push = i == 1;
+    BW_TRY(std::size_t i, formats::YamlChoice(value, key, {"refuse", "quarantine", "accept"}));
+    policy.on_push = i == 0 ? OnPush::kRefuse : i == 1 ? OnPush::kQuarantine : OnPush::kAccept;
   } else if (key == "on_error") {
     BW_TRY(policy.on_error, ReadEffect(value, key));
   } else if (key == "gaps") {

@@ -21,6 +21,9 @@ namespace bulwark::policy {
 
 enum class Mode : std::uint8_t { kAudit = 1, kWarn = 2, kEnforce = 3 };
 enum class Effect : std::uint8_t { kAllow = 1, kWarn = 2, kDeny = 3 };
+// A push that is denied: refused, stored but held back from all but its pusher and scanners, or stored as any other (with a
+// warning; pull and admission judge on their own).
+enum class OnPush : std::uint8_t { kRefuse = 1, kQuarantine = 2, kAccept = 3 };
 std::string_view Name(Mode mode);      // "audit", "warn", "enforce"
 std::string_view Name(Effect effect);  // "allow", "warn", "deny"
 
@@ -73,7 +76,7 @@ struct Policy {
   std::vector<std::string> platforms;           // of indexes; empty = all runnable ones present
   std::optional<std::vector<std::string>> artifact_types;  // allowed ones; nullopt = all
   bool artifacts_allowed = true;
-  bool quarantine_on_push = false;              // push of a denied image: true = stored but held back, false = refused
+  OnPush on_push = OnPush::kRefuse;             // what becomes of a push that the rules deny
   std::string revision;                         // sha256 of the canonical form
 };
 

@@ -5,6 +5,7 @@
 #include "formats/json.h"
 #include "report/names.h"
 #include "report/render.h"
+#include "sbom/cyclonedx.h"
 #include "versions/ecosystem.h"
 
 namespace bulwark::report {
@@ -95,6 +96,19 @@ void WriteFindings(JsonWriter& out, std::string_view key, const std::vector<Find
   out.EndArray();
 }
 
+void WritePackages(JsonWriter& out, const catalog::Inventory& inventory) {
+  out.Key("packages").BeginArray();
+  for (const catalog::InventoryPackage& entry : inventory.packages) {
+    const image::Package& p = entry.package;
+    out.BeginObject().Field("ecosystem", versions::Name(p.ecosystem)).Field("name", p.name).Field("version", p.version).Field("arch", p.arch);
+    out.Key("source").BeginObject().Field("name", p.source_name).Field("version", p.source_version).EndObject();
+    out.Field("purl", sbom::PackageUrl(p, inventory.distribution)).Field("license", p.license).Field("path", p.path);
+    out.Field("layer", entry.layer.empty() ? std::string() : entry.layer.str()).Field("cataloger", entry.cataloger);
+    out.Field("owner", entry.owner).Field("development", p.development).Field("locked_only", p.locked_only).Field("hidden", entry.hidden).EndObject();
+  }
+  out.EndArray();
+}
+
 void WriteDecision(JsonWriter& out, const PointVerdict& verdict) {
   const policy::Decision& d = verdict.decision;
   out.BeginObject().Field("at", policy::Name(verdict.at)).Field("outcome", policy::Name(d.outcome));
@@ -123,6 +137,7 @@ std::string RenderJson(const Report& report) {
   out.EndArray();
   WriteFindings(out, "findings", report.findings.findings);
   WriteFindings(out, "suppressed", report.findings.suppressed);
+  WritePackages(out, report.inventory);
   out.Key("gaps").BeginArray();
   for (const image::Gap& gap : AllGaps(report)) {
     out.BeginObject().Field("kind", Word(gap.kind)).Field("path", gap.path).Field("cataloger", gap.cataloger);
