@@ -142,6 +142,7 @@ Result<Purl> Normalize(Purl p) {
     return Invalid("a part is not UTF-8");
   }
   BW_CHECK(NormalizeQualifiers(p.qualifiers));
+  p.name = std::string(StripSlashes(p.name));  // also escaped ones: they are not part of a name's ends
   BW_CHECK(ApplyTypeRules(p));
   if (p.name.empty()) return Invalid("the name is missing");
   return p;
@@ -199,7 +200,6 @@ Result<Purl> ParsePurl(std::string_view text) {
 Result<std::string> BuildPurl(Purl parts) {
   parts.name_space = CleanSegments(parts.name_space, Dots::kKept);
   parts.subpath = CleanSegments(parts.subpath, Dots::kDropped);
-  parts.name = StripSlashes(parts.name);
   BW_TRY(const Purl p, Normalize(std::move(parts)));
   std::string out = "pkg:" + p.type + "/";
   if (!p.name_space.empty()) out += EncodeSegments(p.name_space) + "/";
