@@ -153,7 +153,6 @@ std::string Router::BaseUrl(const net::Request& request) const { return BaseUrlO
 Match Router::State::Find(const Request& request) const {
   Match match;
   if (!request.path.canonical) return match;
-  std::optional<std::size_t> get_row;
   const auto [begin, end] = by_first.equal_range(request.path.segments.front());
   for (auto it = begin; it != end; ++it) {
     const std::size_t i = it->second;
