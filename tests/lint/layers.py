@@ -21,7 +21,7 @@ CONFINED = {
     r"argon2\.h": {"auth"},
     r"isa-l": {"formats"},
     r"zlib\.h": {"formats"},
-    r"zstd\.h": {"formats", "image", "advisory"},
+    r"zstd\.h": {"formats", "image", "advisory", "service"},
     r"CLI/": {"cli"},
     r"yaml\.h": {"formats"},
 }
