@@ -150,6 +150,7 @@ Status Server::State::OpenService(const std::string& worker_program) {
   BW_TRY(auto index, service::Data::Load(AdvisoryFile(config)));
   service::ServiceOptions service_options;
   BW_TRY(service_options.policies, Policies(config));
+  service_options.blob_bytes = config.blob_bytes;
   LogInfo("advisory data of " + FormatDate(index->data_date()) + ", " + std::to_string(index->records()) + " records");
   BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index), std::move(service_options)));
   service->StartBackground(kJudges);

@@ -28,7 +28,10 @@ void Guarded(std::string_view what, F&& body) {
 
 Background::Background(Engine& engine, PullRecorder& pulls, LayerStore& layers, Uploads& uploads, unsigned workers)
     : engine_(engine), pulls_(pulls), layers_(layers), uploads_(uploads) {
-  for (unsigned i = 0; i < workers; ++i) threads_.emplace_back([this] { Work(); });
+  for (unsigned i = 0; i < workers; ++i) {
+    threads_.emplace_back([this] { Judge(); });
+    threads_.emplace_back([this] { MakeFacts(); });
+  }
   threads_.emplace_back([this] { Keep(); });
 }
 
@@ -57,17 +60,26 @@ bool Background::Sleep(milliseconds time) {
   return !stopping_;
 }
 
-void Background::Work() {
+void Background::Judge() {
   bool more = false;
-  while (more || Sleep(kTick)) {
+  while (Sleep(more ? milliseconds(0) : kTick)) {
     more = false;
     Guarded("judging", [&]() -> Status {
       BW_TRY(std::size_t done, engine_.RunPending(kAtOnce));
       more = done > 0;
       return {};
     });
-    MutexLock lock(mutex_);
-    if (stopping_) return;
+  }
+}
+
+void Background::MakeFacts() {
+  bool more = false;
+  while (Sleep(more ? milliseconds(0) : kTick)) {
+    more = false;
+    Guarded("making facts", [&]() -> Status {
+      BW_TRY(more, engine_.RunFactsJob());
+      return {};
+    });
   }
 }
 

@@ -16,14 +16,16 @@ namespace bulwark::service {
 
 class Background {
  public:
-  // All outlive it. Starts `workers` judging threads and one for upkeep; the destructor stops and joins them.
+  // All outlive it. Starts `workers` threads that judge, as many that make facts (those wait for analysis, so that judging
+  // never does), and one for upkeep; the destructor stops and joins them.
   Background(Engine& engine, PullRecorder& pulls, LayerStore& layers, Uploads& uploads, unsigned workers);
   ~Background();
 
   void Wake();  // something became pending
 
  private:
-  void Work();
+  void Judge();
+  void MakeFacts();
   void Keep();
   bool Sleep(std::chrono::milliseconds time);  // false: stopping
 

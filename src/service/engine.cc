@@ -329,11 +329,6 @@ Status Engine::StoreJudgement(storage::Tx& tx, const Prepared& prepared) const {
 
 Result<std::size_t> Engine::RunPending(std::size_t limit) {
   std::size_t done = 0;
-  while (done < limit) {
-    BW_TRY(bool made, RunFactsJob());
-    if (!made) break;
-    ++done;
-  }
   std::vector<std::pair<storage::RepositoryId, Digest>> due;
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) {
     return tx.Each("SELECT DISTINCT repository, digest FROM (SELECT repository, digest FROM verdicts WHERE pending <> 0 AND pending <> 1 "

@@ -66,8 +66,10 @@ class Engine {
 
   // ---- upkeep, called by Background and by tests ----
 
-  // Makes missing facts, judges what is marked and what time has flipped, up to `limit` manifests. How many it did.
+  // Judges what is marked and what time has flipped, up to `limit` manifests. How many it did.
   Result<std::size_t> RunPending(std::size_t limit);
+  // Makes the facts of one manifest that waits for them, and judges it. False: none waits. May take minutes.
+  Result<bool> RunFactsJob();
   // After an upgrade: facts of older cataloguers are made again, with low priority.
   Status QueueOutdatedFacts();
 
@@ -81,7 +83,6 @@ class Engine {
   Result<Verdicts> Judge(storage::RepositoryId repository, const Digest& digest, int depth);
   Result<Prepared> Decide(const Push& push, const std::optional<ImageFacts>& facts);
   Status StoreJudgement(storage::Tx& tx, const Prepared& prepared) const;
-  Result<bool> RunFactsJob();
   Status MakeFacts(const Digest& digest);
 
   storage::Database& database_;

@@ -38,9 +38,15 @@ LayerStore::LayerStore(storage::Database& database, const storage::BlobDriver& b
     : database_(database), blobs_(blobs), analyzer_(analyzer), pool_(pool) {}
 
 LayerStore::~LayerStore() {
+  Stop();
+  MutexLock lock(mutex_);
+  while (running_ > 0) changed_.wait(mutex_);
+}
+
+void LayerStore::Stop() {
   MutexLock lock(mutex_);
   stopping_ = true;
-  while (running_ > 0) changed_.wait(mutex_);
+  changed_.notify_all();
 }
 
 void LayerStore::Adopt(const Digest& digest, std::unique_ptr<LayerFollower> follower) {
@@ -80,7 +86,15 @@ void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pendi
 }
 
 Result<image::LayerRecord> LayerStore::Make(const Digest& digest, Pending& pending) {
-  if (!pending.follower) return ReadBlob(digest);
+  std::unique_ptr<storage::BlobReader> blob;
+  if (!pending.follower) {  // a stored blob is followed like an upload that is complete: that can be stopped
+    BW_TRY(blob, blobs_.Open({0, digest}));
+    if (blob->fd() < 0) return {Errc::kUnsupported, "the blob store gives no descriptor for analysis"};
+    auto follower = analyzer_.Follow(blob->fd());
+    if (!follower) return Failed("analysis did not start: " + follower.error().message);
+    pending.follower = *std::move(follower);
+    pending.follower->Finished(blob->size());
+  }
   const auto deadline = steady_clock::now() + kAnalysisTime;
   while (true) {
     auto record = pending.follower->Wait(kPatience);
@@ -90,14 +104,6 @@ Result<image::LayerRecord> LayerStore::Make(const Digest& digest, Pending& pendi
     MutexLock lock(mutex_);
     if (stopping_) return {Errc::kCancelled, "stopping"};  // the blob is stored: it is read by the next process
   }
-}
-
-Result<image::LayerRecord> LayerStore::ReadBlob(const Digest& digest) {
-  BW_TRY(auto blob, blobs_.Open({0, digest}));
-  if (blob->fd() < 0) return {Errc::kUnsupported, "the blob store gives no descriptor for analysis"};
-  auto record = analyzer_.Read(blob->fd(), blob->size());
-  if (!record) return Failed("analysis failed: " + record.error().message);
-  return record;
 }
 
 Result<bool> LayerStore::IsKnown(const Digest& digest) const {
@@ -133,6 +139,7 @@ Result<LayerRecordPtr> LayerStore::Get(const Digest& digest, milliseconds timeou
     }
   }
   while (!pending->done) {
+    if (stopping_) return {Errc::kCancelled, "stopping"};
     if (changed_.wait_until(mutex_, deadline) == std::cv_status::timeout && !pending->done)
       return {Errc::kUnavailable, "layer " + digest.short_str() + " is being analysed"};
   }

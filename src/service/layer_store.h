@@ -37,6 +37,7 @@ class LayerStore {
   Result<LayerRecordPtr> Get(const Digest& digest, std::chrono::milliseconds timeout);
   // Reads what merge found unread in that layer; the record with those facts, stored under the same key.
   Result<LayerRecordPtr> ReadAgain(const Digest& digest, const LayerRecordPtr& record, const std::vector<image::Unread>& unread);
+  void Stop();  // whoever waits gets kCancelled from here on; what is under way is given up
   // Forgets records held in memory. Jobs under way go on.
   void DropCache();
 
@@ -45,7 +46,6 @@ class LayerStore {
   void Start(const Digest& digest, std::shared_ptr<Pending> pending) BW_REQUIRES(mutex_);
   void Run(const Digest& digest, const std::shared_ptr<Pending>& pending);
   Result<image::LayerRecord> Make(const Digest& digest, Pending& pending);
-  Result<image::LayerRecord> ReadBlob(const Digest& digest);
   Result<LayerRecordPtr> Load(const Digest& digest) const;  // null: none of the current versions
   Status Save(const Digest& digest, const image::LayerRecord& record);
   void Remember(const Digest& digest, LayerRecordPtr record);

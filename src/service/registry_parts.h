@@ -29,6 +29,7 @@ struct RegistryDeps {
   Gate& gate;
   PullRecorder& pulls;
   const Clock& clock;
+  std::uint64_t blob_bytes;  // largest blob accepted
 };
 
 class Blobs {

@@ -111,6 +111,14 @@ TEST_F(RegistryTest, UploadsResumeAfterARestart) {
   EXPECT_TRUE(registry().PutManifest(alice_, Repo("team-a/app"), Ref("v1"), image_.media_type, image_.manifest, {}));
 }
 
+TEST_F(RegistryTest, BlobsHaveALargestSize) {
+  ServiceOptions options;
+  options.blob_bytes = 10;
+  Start(IndexWith({}), std::move(options));
+  EXPECT_TRUE(PushBlob(alice_, "team-a/app", "0123456789"));
+  EXPECT_EQ(PushBlob(alice_, "team-a/app", "0123456789a").error().code, Errc::kLimit);
+}
+
 TEST_F(RegistryTest, BadManifestsAreRefusedAndNothingIsStored) {
   auto put = [&](std::string_view reference, std::string_view type, const std::string& text) {
     auto pushed = registry().PutManifest(alice_, Repo("team-a/app"), Ref(reference), type, text, {});

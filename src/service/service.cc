@@ -24,7 +24,7 @@ struct Service::State {
         rights(p.database, p.authenticator, p.clock),
         gate(p.database, engine, rights, p.clock),
         pulls(p.database, p.clock),
-        deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock},
+        deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock, options.blob_bytes},
         registry(MakeRegistry(deps)) {}
 
   ServiceParts parts;
@@ -55,7 +55,10 @@ void Service::StartBackground(unsigned workers) {
   state_->background = std::make_unique<Background>(state_->engine, state_->pulls, state_->layers, *state_->registry.uploads, workers);
 }
 
-void Service::StopBackground() { state_->background.reset(); }
+void Service::StopBackground() {
+  state_->layers.Stop();
+  state_->background.reset();
+}
 
 Registry& Service::registry() { return *state_->registry.registry; }
 Engine& Service::engine() { return state_->engine; }

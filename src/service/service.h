@@ -7,6 +7,7 @@
 #include "advisory/index.h"
 #include "auth/auth.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "policy/policy.h"
 #include "service/analysis.h"
@@ -26,6 +27,7 @@ class Rights;
 struct ServiceOptions {
   std::vector<policy::Policy> policies;  // of the configuration file, read-only in the API
   unsigned analysis_threads = 8;         // wait for workers
+  std::uint64_t blob_bytes = limits::kLayerBytes;  // largest blob accepted
 };
 
 // What it is built on. All outlive the service.
@@ -45,7 +47,7 @@ class Service {
   ~Service();
 
   void StartBackground(unsigned workers);
-  void StopBackground();  // writes the pull batches
+  void StopBackground();  // gives up what is under way and writes the pull batches; once, at the end
 
   Registry& registry();
   Engine& engine();

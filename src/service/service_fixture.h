@@ -2,10 +2,14 @@
 // For tests: a whole service over a real database, real files and the real cataloguers run in this process, with images
 // made of tars in memory.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -33,9 +37,9 @@ namespace bulwark::service {
 // Runs the cataloguers where it stands.
 class InProcessAnalyzer final : public Analyzer {
  public:
-  bool broken = false;  // every analysis fails as if its worker had crashed
-  bool late = false;    // followers never finish
-  int analysed = 0;
+  std::atomic<bool> broken = false;  // every analysis fails as if its worker had crashed
+  std::atomic<bool> late = false;    // followers never finish
+  std::atomic<int> analysed = 0;
 
   class Follower final : public LayerFollower {
    public:
@@ -43,8 +47,11 @@ class InProcessAnalyzer final : public Analyzer {
     void Grew(std::uint64_t) override {}
     void Finished(std::uint64_t size) override { size_ = size; }
     std::uint64_t behind() const override { return 0; }
-    Result<image::LayerRecord> Wait(std::chrono::milliseconds) override {
-      if (owner_.late) return {Errc::kUnavailable, "not yet"};
+    Result<image::LayerRecord> Wait(std::chrono::milliseconds timeout) override {
+      if (owner_.late) {
+        std::this_thread::sleep_for(timeout);
+        return {Errc::kUnavailable, "not yet"};
+      }
       return owner_.Read(fd_.get(), size_);
     }
 
@@ -58,7 +65,6 @@ class InProcessAnalyzer final : public Analyzer {
   Result<image::LayerRecord> Read(int fd, std::uint64_t size) override {
     ++analysed;
     if (broken) return {Errc::kInternal, "the worker died of signal 11"};
-    if (late) return {Errc::kUnavailable, "not yet"};
     FileSource source(fd, size);
     return catalog::AnalyzeLayer(source);
   }
@@ -264,7 +270,8 @@ class ServiceFixture : public ::testing::Test {
   }
   void Drain() {
     for (int i = 0; i < 1000; ++i) {
-      if (Must(service_->engine().RunPending(1000)) == 0) return;
+      bool facts = Must(service_->engine().RunFactsJob());
+      if (Must(service_->engine().RunPending(1000)) == 0 && !facts) return;
     }
     FAIL() << "verdicts never settle";
   }

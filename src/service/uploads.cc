@@ -8,6 +8,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "service/registry_parts.h"
 
 namespace bulwark::service {
@@ -46,6 +47,9 @@ class Uploads::Stream final : public UploadStream {
   ~Stream() override { uploads_.Release(session_); }
 
   Status Append(ByteSpan bytes) override {
+    const std::uint64_t limit = uploads_.d_.blob_bytes;
+    if (session_->writer->size() > limit || bytes.size() > limit - session_->writer->size())
+      return {Errc::kLimit, "SIZE_INVALID: a blob has at most " + FormatBytes(limit) + " here"};
     BW_CHECK(session_->writer->Append(bytes));
     if (!session_->follower && session_->writer->size() >= kFollowFrom) Follow();
     if (!session_->follower) return {};

@@ -1,0 +1,108 @@
+// The wiring: a server starts on an empty directory as DESIGN 2.18 says, answers, stops, starts again.
+
+#include "app/server.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "app/first_admin.h"
+#include "app/paths.h"
+#include "base/strings.h"
+#include "net/http_client.h"
+#include "storage/db/sqlite_database.h"
+#include "storage/test_directory.h"
+
+namespace bulwark::app {
+namespace {
+
+// No analysis here: workers need the real binary.
+constexpr const char* kNoWorker = "/bin/false";
+
+class ServerTest : public ::testing::Test {
+ protected:
+  config::Config Config() {
+    config::Config config;
+    config.listeners[0].address = "127.0.0.1:0";
+    config.data_directory = directory_.path() + "/data";
+    return config;
+  }
+  std::unique_ptr<Server> Start(const std::optional<std::string>& password = std::nullopt) {
+    auto server = Server::Start(Config(), password, kNoWorker);
+    EXPECT_TRUE(server) << server.error().message;
+    return server ? *std::move(server) : nullptr;
+  }
+  net::HttpClientResponse Get(const Server& server, const std::string& path, const std::string& login = "") {
+    net::HttpClientRequest request;
+    request.url = "http://127.0.0.1:" + std::to_string(server.endpoints().at(0).port) + path;
+    if (!login.empty()) request.headers.emplace_back("Authorization", "Basic " + Base64Encode(login));
+    auto client = net::MakeHttpClient();
+    auto answer = client->Send(request);
+    EXPECT_TRUE(answer) << answer.error().message;
+    return answer ? *std::move(answer) : net::HttpClientResponse{};
+  }
+  storage::TestDirectory directory_;
+};
+
+TEST_F(ServerTest, IsSecureAsInstalled) {
+  auto server = Start();
+  ASSERT_TRUE(server);
+  EXPECT_EQ(Get(*server, "/healthz").status, 200);
+  EXPECT_EQ(Get(*server, "/readyz").status, 200);
+  EXPECT_EQ(Get(*server, "/v2/").status, 401);
+  EXPECT_EQ(Get(*server, "/api/v1/projects").status, 401);
+  EXPECT_EQ(Get(*server, "/metrics").status, 401);
+  // No terminal here: the password is in a file that only its owner reads, and can only be used to set a new one.
+  const std::string path = FirstPasswordPath(Config().data_directory);
+  if (::isatty(STDERR_FILENO) == 1) GTEST_SKIP() << "the password went to the terminal";
+  struct ::stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  std::string password = *ReadFile(path, 1000);
+  password.pop_back();
+  EXPECT_EQ(Get(*server, "/api/v1/self", "admin:" + password).status, 200);
+  EXPECT_EQ(Get(*server, "/api/v1/users", "admin:" + password).status, 403);
+}
+
+TEST_F(ServerTest, TakesAGivenPasswordAndStartsAgain) {
+  const std::string password = "correct-horse-battery";
+  auto server = Start(password);
+  ASSERT_TRUE(server);
+  EXPECT_EQ(Get(*server, "/api/v1/users", "admin:" + password).status, 200);
+  EXPECT_EQ(Get(*server, "/v2/", "admin:" + password).status, 200);
+  auto projects = Get(*server, "/api/v1/projects", "admin:" + password);
+  EXPECT_NE(projects.body.find("\"library\""), std::string::npos) << projects.body;
+  // One process owns the directory.
+  auto second = Server::Start(Config(), password, kNoWorker);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kConflict);
+  server.reset();
+  server = Start("another-password-ignored");
+  ASSERT_TRUE(server);
+  EXPECT_EQ(Get(*server, "/v2/", "admin:" + password).status, 200);
+  EXPECT_EQ(Get(*server, "/v2/", "admin:another-password-ignored").status, 401);
+}
+
+TEST_F(ServerTest, RefusesToListenInClearTextElsewhere) {
+  config::Config config = Config();
+  config.listeners[0].address = "0.0.0.0:0";
+  auto server = Server::Start(config, std::nullopt, kNoWorker);
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, Errc::kInvalid);
+}
+
+TEST_F(ServerTest, TheFirstPasswordsFileGoesOnceItWasUsed) {
+  auto server = Start("correct-horse-battery");  // an administrator with a password of his own
+  server.reset();
+  const std::string data = Config().data_directory, path = FirstPasswordPath(data);
+  ASSERT_TRUE(WriteFileAtomically(path, "x\n", 0600));
+  auto database = storage::OpenSqlite(DatabasePath(data), storage::PosixFileSystem());
+  ASSERT_TRUE(database);
+  EXPECT_TRUE(RemoveUsedPassword(data, **database));
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+  EXPECT_TRUE(RemoveUsedPassword(data, **database));
+}
+
+}  // namespace
+}  // namespace bulwark::app
