@@ -34,6 +34,7 @@ class Clients(harness.Case):
     def setUpClass(cls):
         super().setUpClass()
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-clients-"))
+        (cls.folder / "pulls").mkdir()
         cls.vulnerable = oci.debian_image(VULNERABLE)
         cls.clean = oci.debian_image(CLEAN)
         cls.vulnerable_layout = cls.vulnerable.write_layout(cls.folder / "vulnerable")
@@ -59,7 +60,7 @@ class Clients(harness.Case):
         return self.skopeo("copy", "-q", "--dest-tls-verify=false", f"--dest-creds=admin:{harness.PASSWORD}", f"oci:{layout}", self.reference(name), *more)
 
     def pull(self, name, target, creds=f"admin:{harness.PASSWORD}"):
-        return self.skopeo("copy", "-q", "--src-tls-verify=false", f"--src-creds={creds}", self.reference(name), f"dir:{self.folder / target}")
+        return self.skopeo("copy", "-q", "--src-tls-verify=false", f"--src-creds={creds}", self.reference(name), f"dir:{self.folder / 'pulls' / target}")
 
     def assertNamesTheFix(self, text):
         self.assertRegex(text, r"CVE-\d{4}-\d+")
@@ -85,7 +86,7 @@ class Clients(harness.Case):
         self.assertEqual(self.push(self.clean_layout, "library/clean:v1").returncode, 0)
         pulled = self.pull("library/clean:v1", "clean")
         self.assertEqual(pulled.returncode, 0, pulled.stderr)
-        self.assertEqual((self.folder / "clean/manifest.json").read_bytes(), self.clean.manifest)
+        self.assertEqual((self.folder / "pulls/clean/manifest.json").read_bytes(), self.clean.manifest)
 
     @harness.needs("skopeo")
     def test_skopeo_push_refused(self):
@@ -143,6 +144,8 @@ class Clients(harness.Case):
 
     def test_quarantine_freed_by_an_exception_and_denied_at_its_end(self):
         image = oci.debian_image([("openssh-server", "1:9.2p1-2", "openssh", None)])
+        status, body = self.admin.api("PUT", "/policies/hold", {"yaml": REFUSING.replace("strict", "hold").replace("hold/**", "library/quarantined").replace("refuse", "quarantine")})
+        self.assertEqual(status, 200, body)
         status, headers, body = self.admin.push("library/quarantined", "v1", image)
         self.assertEqual(status, 201, body)
         self.make_user("reader", ("puller", "library/**"))
@@ -160,7 +163,7 @@ class Clients(harness.Case):
         self.assertEqual(status, 200, report)
         expires = end(8)
         for identity in sorted({f["id"] for f in report["findings"]}):
-            status, made = asker.api("POST", "/exceptions", {"vulnerability": identity, "package": "openssh", "repository": "library/**",
+            status, made = asker.api("POST", "/exceptions", {"vulnerability": identity, "package": "openssh", "repository": "library/quarantined",
                                                             "reason": "risk_accepted", "note": "test", "expires": expires})
             self.assertEqual(status, 201, made)
             status, body = asker.api("POST", f"/exceptions/{made['id']}/approve")
