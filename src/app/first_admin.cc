@@ -14,7 +14,8 @@ namespace bulwark::app {
 
 Status ShowFirstPassword(const std::string& data, const std::string& password) {
   if (::isatty(STDERR_FILENO) == 1) {
-    std::fprintf(stderr, "\n  First log-in: user admin, password %s\n  It can only be used to set a new one.\n\n", password.c_str());
+    std::fprintf(stderr, "\n  First log-in: user admin, password %s\n  It can only be used to set a new one.\n\n",
+                 password.c_str());
     return {};
   }
   const std::string path = FirstPasswordPath(data);

@@ -1,8 +1,8 @@
 #include "app/serve.h"
 
+#include <pthread.h>
 #include <csignal>
 #include <cstdio>
-#include <pthread.h>
 
 #include "app/server.h"
 #include "auth/bootstrap.h"
@@ -20,9 +20,7 @@ int Failed(const Error& error, int status) {
 
 Result<config::Config> Configure(const Options& options) {
   config::Config config;
-  if (!options.config.empty()) {
-    BW_TRY(config, config::LoadConfig(options.config));
-  }
+  if (!options.config.empty()) { BW_TRY(config, config::LoadConfig(options.config)); }
   if (!options.listen.empty()) {
     config::Listener listener;
     listener.address = options.listen;
@@ -80,8 +78,8 @@ int Serve(const Options& options) {
   if (!server) return Failed(server.error(), server.error().code == Errc::kInvalid ? kUsage : kCouldNot);
   for (const net::Endpoint& endpoint : (*server)->endpoints()) {
     bool six = endpoint.address.find(':') != std::string::npos;
-    LogInfo("listening on " + std::string(endpoint.tls ? "https://" : "http://") + (six ? "[" + endpoint.address + "]" : endpoint.address) + ":" +
-            std::to_string(endpoint.port));
+    LogInfo("listening on " + std::string(endpoint.tls ? "https://" : "http://") +
+            (six ? "[" + endpoint.address + "]" : endpoint.address) + ":" + std::to_string(endpoint.port));
   }
   RunUntilStopped(**server, signals);
   return kStopped;

@@ -29,7 +29,7 @@
 namespace bulwark::app {
 namespace {
 
-constexpr std::size_t kPoolThreads = 48;             // requests that block on database, disk and held pulls
+constexpr std::size_t kPoolThreads = 48;  // requests that block on database, disk and held pulls
 constexpr unsigned kJudges = 2;
 constexpr std::chrono::milliseconds kStopGrace{10'000};
 constexpr std::string_view kFirstProject = "library";
@@ -102,7 +102,8 @@ struct Server::State {
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<Server>> Server::Start(const config::Config& config, const std::optional<std::string>& admin_password,
+Result<std::unique_ptr<Server>> Server::Start(const config::Config& config,
+                                              const std::optional<std::string>& admin_password,
                                               const std::string& worker_program) {
   BW_CHECK(config::CheckListeners(config));
   auto state = std::make_unique<State>();
@@ -124,8 +125,8 @@ Status Server::State::OpenStorage() {
   collector = std::make_unique<storage::Collector>(*database, *blobs, clock, service::ForgetRepository);
   BW_TRY(auto recovered, collector->Recover());
   if (recovered.spools + recovered.adopted + recovered.blobs > 0)
-    LogInfo("recovered: " + std::to_string(recovered.spools) + " spools removed, " + std::to_string(recovered.blobs) + " blobs removed, " +
-            std::to_string(recovered.adopted) + " blobs adopted");
+    LogInfo("recovered: " + std::to_string(recovered.spools) + " spools removed, " + std::to_string(recovered.blobs) +
+            " blobs removed, " + std::to_string(recovered.adopted) + " blobs adopted");
   return {};
 }
 
@@ -152,12 +153,14 @@ Status Server::State::OpenService(const std::string& worker_program) {
   BW_TRY(service_options.policies, Policies(config));
   service_options.blob_bytes = config.blob_bytes;
   LogInfo("advisory data of " + FormatDate(index->data_date()) + ", " + std::to_string(index->records()) + " records");
-  BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index), std::move(service_options)));
+  BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index),
+                                         std::move(service_options)));
   service->StartBackground(kJudges);
   data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
   using std::chrono::seconds;
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
-      {"collection", seconds(60), [this]() -> Status {
+      {"collection", seconds(60),
+       [this]() -> Status {
          BW_CHECK(collector->Run());
          return {};
        }},
@@ -173,7 +176,8 @@ Status Server::State::Listen() {
   options.external_url = config.external_url;
   options.on_refusal = http::RecordRefusals(*database, clock);
   router = std::make_unique<http::Router>(*authenticator, *pool, std::move(options));
-  registry_deps = std::make_unique<http::RegistryDeps>(http::RegistryDeps{service->registry(), *authenticator, *pool, clock});
+  registry_deps =
+      std::make_unique<http::RegistryDeps>(http::RegistryDeps{service->registry(), *authenticator, *pool, clock});
   api_deps = std::make_unique<http::ApiDeps>(*service, *data);
   router->Add(http::RegistryRoutes(*registry_deps));
   router->Add(http::ApiRoutes(*api_deps));
@@ -201,7 +205,8 @@ Server::~Server() {
 const std::vector<net::Endpoint>& Server::endpoints() const { return state_->http->endpoints(); }
 
 Status Server::Reload() {
-  bool tls = std::any_of(state_->config.listeners.begin(), state_->config.listeners.end(), [](const config::Listener& l) { return l.tls(); });
+  bool tls = std::any_of(state_->config.listeners.begin(), state_->config.listeners.end(),
+                         [](const config::Listener& l) { return l.tls(); });
   if (tls) BW_CHECK(state_->http->ReloadTls());
   return state_->data->ReloadIfChanged();
 }

@@ -14,9 +14,10 @@ namespace bulwark::app {
 
 class Server {
  public:
-  // Locks the data directory, opens it, starts workers and listeners. `admin_password`: for the first administrator, where
-  // there is none yet. `worker_program`: the binary that is started as `PROGRAM worker`.
-  static Result<std::unique_ptr<Server>> Start(const config::Config& config, const std::optional<std::string>& admin_password,
+  // Locks the data directory, opens it, starts workers and listeners. `admin_password`: for the first administrator,
+  // where there is none yet. `worker_program`: the binary that is started as `PROGRAM worker`.
+  static Result<std::unique_ptr<Server>> Start(const config::Config& config,
+                                               const std::optional<std::string>& admin_password,
                                                const std::string& worker_program = "/proc/self/exe");
   ~Server();  // stops: no new connections, running requests may end, batches are written
 

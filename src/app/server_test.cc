@@ -56,7 +56,7 @@ TEST_F(ServerTest, IsSecureAsInstalled) {
   // No terminal here: the password is in a file that only its owner reads, and can only be used to set a new one.
   const std::string path = FirstPasswordPath(Config().data_directory);
   if (::isatty(STDERR_FILENO) == 1) GTEST_SKIP() << "the password went to the terminal";
-  struct ::stat info {};
+  struct ::stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   std::string password = *ReadFile(path, 1000);

@@ -14,9 +14,7 @@ using std::chrono::steady_clock;
 void RunOne(const Chore& chore) {
   try {
     if (Status done = chore.run(); !done) LogError(chore.name + ": " + done.error().message);
-  } catch (const std::exception& bug) {
-    LogError(chore.name + ": " + bug.what());
-  }
+  } catch (const std::exception& bug) { LogError(chore.name + ": " + bug.what()); }
 }
 
 }  // namespace

@@ -21,16 +21,18 @@ constexpr std::string_view kSchema1[] = {"application/vnd.docker.distribution.ma
                                          "application/vnd.docker.distribution.manifest.v1+prettyjws",
                                          "application/vnd.docker.container.image.v1+prettyjws"};
 
-constexpr std::array kDocumentKeys = {"schemaVersion", "mediaType", "config",      "layers",   "manifests",
+constexpr std::array kDocumentKeys = {"schemaVersion", "mediaType",    "config",      "layers",   "manifests",
                                       "subject",       "artifactType", "annotations", "fsLayers", "signatures"};
-constexpr std::array kDescriptorKeys = {"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"};
+constexpr std::array kDescriptorKeys = {"mediaType",   "digest", "size",         "urls",
+                                        "annotations", "data",   "artifactType", "platform"};
 constexpr std::array kPlatformKeys = {"architecture", "os", "os.version", "os.features", "variant", "features"};
 
 // A reader that matches keys without case would take such a key for a known one (attacks: json-case-fold).
 Status RefuseLookAlikes(const json::object& object, std::span<const char* const> known, std::string_view where) {
   for (std::string_view key : known) {
     if (auto twin = CaseFoldedTwin(object, key))
-      return {Errc::kInvalid, std::string(where) + ": key " + JsonQuote(*twin) + " looks like \"" + std::string(key) + "\""};
+      return {Errc::kInvalid,
+              std::string(where) + ": key " + JsonQuote(*twin) + " looks like \"" + std::string(key) + "\""};
   }
   return {};
 }
@@ -39,7 +41,8 @@ Result<std::string> Annotations(const json::object& object, std::string_view whe
   BW_TRY(const json::object* map, JsonOptionalObject(object, "annotations"));
   if (!map) return std::string();
   for (const auto& [key, value] : *map) {
-    if (!value.is_string()) return {Errc::kInvalid, std::string(where) + ": annotation " + JsonQuote(key) + " is no string"};
+    if (!value.is_string())
+      return {Errc::kInvalid, std::string(where) + ": annotation " + JsonQuote(key) + " is no string"};
   }
   return json::serialize(*map);
 }
@@ -91,9 +94,7 @@ Result<Descriptor> ReadDescriptor(const json::value& value) {
   BW_TRY(std::string annotations, Annotations(*object, "descriptor"));
   BW_CHECK(CheckInlineData(*object, out.size));
   BW_TRY(const json::object* platform, JsonOptionalObject(*object, "platform"));
-  if (platform) {
-    BW_TRY(out.platform, ReadPlatform(*platform));
-  }
+  if (platform) { BW_TRY(out.platform, ReadPlatform(*platform)); }
   return out;
 }
 
@@ -106,7 +107,8 @@ Result<Descriptor> ReadDescriptorAt(const json::value& value, std::string_view w
 Result<std::vector<Descriptor>> ReadDescriptors(const json::object& object, std::string_view key) {
   BW_TRY(const json::array* array, JsonArray(object, key));
   if (array->size() > limits::kManifestDescriptors)
-    return {Errc::kLimit, std::string(key) + ": more than " + std::to_string(limits::kManifestDescriptors) + " descriptors"};
+    return {Errc::kLimit,
+            std::string(key) + ": more than " + std::to_string(limits::kManifestDescriptors) + " descriptors"};
   std::vector<Descriptor> out;
   out.reserve(array->size());
   for (const json::value& value : *array) {
@@ -134,8 +136,10 @@ Result<std::string> DecideMediaType(std::string_view content_type, const json::o
   BW_TRY(auto field, JsonOptionalString(root, "mediaType"));
   std::string header = NormalizeMediaType(content_type), inside = NormalizeMediaType(field.value_or(""));
   if (field && inside.empty()) return {Errc::kInvalid, "mediaType is empty"};
-  if (IsSchema1(header) || IsSchema1(inside)) return {Errc::kUnsupported, "Docker manifest schema 1 is not supported: push schema 2 or OCI"};
-  if (header.empty() && inside.empty()) return {Errc::kInvalid, "neither a Content-Type nor a mediaType says what this document is"};
+  if (IsSchema1(header) || IsSchema1(inside))
+    return {Errc::kUnsupported, "Docker manifest schema 1 is not supported: push schema 2 or OCI"};
+  if (header.empty() && inside.empty())
+    return {Errc::kInvalid, "neither a Content-Type nor a mediaType says what this document is"};
   if (!header.empty() && !inside.empty() && header != inside)
     return {Errc::kInvalid, "Content-Type " + Printable(header, 128) + " but mediaType " + Printable(inside, 128)};
   std::string type = header.empty() ? inside : header;
@@ -146,12 +150,14 @@ Result<std::string> DecideMediaType(std::string_view content_type, const json::o
 // A document that could be taken for both kinds is refused whatever its type says (CVE-2021-41190).
 Status CheckStructure(const json::object& root, DocumentKind kind) {
   for (std::string_view foreign : {"fsLayers", "signatures"}) {
-    if (root.contains(foreign)) return {Errc::kInvalid, "key \"" + std::string(foreign) + "\" belongs to another kind of document"};
+    if (root.contains(foreign))
+      return {Errc::kInvalid, "key \"" + std::string(foreign) + "\" belongs to another kind of document"};
   }
   bool index_keys = root.contains("manifests");
   bool manifest_keys = root.contains("layers") || root.contains("config");
   if (kind == DocumentKind::kManifest ? index_keys : manifest_keys)
-    return {Errc::kInvalid, "a manifest has `config` and `layers`, an index has `manifests`: this document is ambiguous"};
+    return {Errc::kInvalid,
+            "a manifest has `config` and `layers`, an index has `manifests`: this document is ambiguous"};
   return {};
 }
 
@@ -172,9 +178,7 @@ Status ReadBody(const json::object& root, OciDocument& out) {
     BW_TRY(out.layers, ReadDescriptors(root, "layers"));
   }
   const json::value* subject = root.if_contains("subject");
-  if (subject && !subject->is_null()) {
-    BW_TRY(out.subject, ReadDescriptorAt(*subject, "subject"));
-  }
+  if (subject && !subject->is_null()) { BW_TRY(out.subject, ReadDescriptorAt(*subject, "subject")); }
   BW_TRY(out.artifact_type, OptionalText(root, "artifactType"));
   BW_TRY(out.annotations, Annotations(root, "manifest"));
   return {};

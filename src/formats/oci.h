@@ -1,6 +1,7 @@
 #pragma once
-// OCI image manifests and indexes (image-spec 1.1, manifest.md and image-index.md), Docker schema 2 manifests and lists,
-// image configs and in-toto statements. Strict: what two readers could read differently is refused (DESIGN 2.19).
+// OCI image manifests and indexes (image-spec 1.1, manifest.md and image-index.md), Docker schema 2 manifests and
+// lists, image configs and in-toto statements. Strict: what two readers could read differently is refused
+// (DESIGN 2.19).
 
 #include <cstdint>
 #include <optional>
@@ -39,29 +40,31 @@ enum class DocumentKind : std::uint8_t { kManifest, kIndex };
 
 struct OciDocument {
   DocumentKind kind = DocumentKind::kManifest;
-  std::string media_type;            // one of the four above
+  std::string media_type;  // one of the four above
   std::string artifact_type;
   std::optional<Descriptor> config;  // manifests only, always set there
   std::vector<Descriptor> layers;
   std::vector<Descriptor> manifests;
   std::optional<Descriptor> subject;
-  std::string annotations;           // a JSON object, or empty
+  std::string annotations;  // a JSON object, or empty
 };
 
-// `content_type`: of the request, parameters and case ignored, empty if there was none. kInvalid: no such document, ambiguous, or the
-// header and `mediaType` differ; kUnsupported: Docker schema 1; kLimit: limits::kManifestBytes, kManifestDescriptors.
+// `content_type`: of the request, parameters and case ignored, empty if there was none. kInvalid: no such document,
+// ambiguous, or the header and `mediaType` differ; kUnsupported: Docker schema 1; kLimit: limits::kManifestBytes,
+// kManifestDescriptors.
 Result<OciDocument> ParseOciDocument(std::string_view content_type, std::string_view bytes);
 
 // Media type without parameters, in lower case: " Application/JSON; charset=utf-8" -> "application/json".
 std::string NormalizeMediaType(std::string_view text);
 bool IsImageConfigType(std::string_view media_type);
 
-// What of an image config decides anything. Foreign and often odd: what cannot be read becomes a problem, never an error.
+// What of an image config decides anything. Foreign and often odd: what cannot be read becomes a problem, never an
+// error.
 struct ImageConfig {
   Platform platform;
-  bool has_rootfs = false;           // rootfs.diff_ids is an array: a runtime would unpack what refers to this config
-  std::vector<Digest> diff_ids;      // sha256 or sha512 each
-  std::vector<std::string> problems; // one sentence each
+  bool has_rootfs = false;            // rootfs.diff_ids is an array: a runtime would unpack what refers to this config
+  std::vector<Digest> diff_ids;       // sha256 or sha512 each
+  std::vector<std::string> problems;  // one sentence each
 };
 ImageConfig ParseImageConfig(std::string_view bytes);
 

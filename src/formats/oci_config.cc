@@ -18,7 +18,8 @@ std::string TextOr(const json::object& object, std::string_view key, std::vector
   return std::string(text->value_or(""));
 }
 
-void NoteLookAlikes(const json::object& object, std::initializer_list<std::string_view> known, std::vector<std::string>& problems) {
+void NoteLookAlikes(const json::object& object, std::initializer_list<std::string_view> known,
+                    std::vector<std::string>& problems) {
   for (std::string_view key : known) {
     if (auto twin = CaseFoldedTwin(object, key))
       problems.push_back("image config: key " + JsonQuote(*twin) + " looks like \"" + std::string(key) + "\"");
@@ -39,7 +40,8 @@ void ReadRootfs(const json::object& root, ImageConfig& out) {
     return;
   }
   for (const json::value& id : *array) {
-    auto digest = id.is_string() ? Digest::Parse(std::string_view(id.get_string())) : Result<Digest>(Errc::kInvalid, "no string");
+    auto digest =
+        id.is_string() ? Digest::Parse(std::string_view(id.get_string())) : Result<Digest>(Errc::kInvalid, "no string");
     if (!digest) {
       out.problems.push_back("image config: diff_ids holds something that is no digest");
       return;
@@ -69,7 +71,8 @@ ImageConfig ParseImageConfig(std::string_view bytes) {
   ImageConfig out;
   JsonLimits json_limits;
   json_limits.bytes = limits::kConfigBytes;
-  json_limits.case_twins = CaseTwins::kAllow;  // volumes, ports and the like are free maps; known keys are checked below
+  json_limits.case_twins =
+      CaseTwins::kAllow;  // volumes, ports and the like are free maps; known keys are checked below
   auto value = ParseJson(bytes, json_limits);
   const json::object* root = value ? value->if_object() : nullptr;
   if (!root) {
@@ -93,7 +96,8 @@ Result<Statement> ParseStatement(std::string_view bytes) {
   const json::object* root = value.if_object();
   if (!root) return {Errc::kInvalid, "statement: no JSON object"};
   for (std::string_view key : {"_type", "subject", "predicateType", "predicate"}) {
-    if (auto twin = CaseFoldedTwin(*root, key)) return {Errc::kInvalid, "statement: key " + JsonQuote(*twin) + " looks like " + std::string(key)};
+    if (auto twin = CaseFoldedTwin(*root, key))
+      return {Errc::kInvalid, "statement: key " + JsonQuote(*twin) + " looks like " + std::string(key)};
   }
   BW_TRY(std::string_view type, JsonString(*root, "_type"));
   if (type != "https://in-toto.io/Statement/v0.1" && type != "https://in-toto.io/Statement/v1")

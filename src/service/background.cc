@@ -9,7 +9,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTick{500};           // how late a marked verdict may be seen without Wake
+constexpr milliseconds kTick{500};  // how late a marked verdict may be seen without Wake
 constexpr milliseconds kUpkeep{5000};
 constexpr Millis kIdleUpload = std::chrono::minutes(5);
 constexpr std::size_t kAtOnce = 64;
@@ -19,9 +19,7 @@ template <typename F>
 void Guarded(std::string_view what, F&& body) {
   try {
     if (auto done = body(); !done) LogError(std::string(what) + ": " + done.error().message);
-  } catch (const std::exception& bug) {
-    LogError(std::string(what) + ": " + bug.what());
-  }
+  } catch (const std::exception& bug) { LogError(std::string(what) + ": " + bug.what()); }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
-// The threads that keep the service true while nobody asks: jobs and pending verdicts, expired times, pull batches, idle
-// uploads, memory.
+// The threads that keep the service true while nobody asks: jobs and pending verdicts, expired times, pull batches,
+// idle uploads, memory.
 
 #include <atomic>
 #include <thread>
@@ -16,8 +16,8 @@ namespace bulwark::service {
 
 class Background {
  public:
-  // All outlive it. Starts `workers` threads that judge, as many that make facts (those wait for analysis, so that judging
-  // never does), and one for upkeep; the destructor stops and joins them.
+  // All outlive it. Starts `workers` threads that judge, as many that make facts (those wait for analysis, so that
+  // judging never does), and one for upkeep; the destructor stops and joins them.
   Background(Engine& engine, PullRecorder& pulls, LayerStore& layers, Uploads& uploads, unsigned workers);
   ~Background();
 

@@ -5,9 +5,11 @@ namespace bulwark::service {
 namespace {
 
 // A refusal of the gate is audited; "not here" is not.
-Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repository& repository, const Digest& digest, BlobUse use) {
+Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repository& repository, const Digest& digest,
+                     BlobUse use) {
   auto pass = d.gate.Blob(caller, repository, digest, use);
-  if (!pass && pass.error().code == Errc::kDenied) return d.rights.Refuse(caller, "blob.pull", repository.name + "@" + digest.str(), pass.error());
+  if (!pass && pass.error().code == Errc::kDenied)
+    return d.rights.Refuse(caller, "blob.pull", repository.name + "@" + digest.str(), pass.error());
   return pass;
 }
 
@@ -25,7 +27,8 @@ Result<BlobStat> Blobs::Stat(const Caller& caller, const RepoName& name, const D
     return storage::LeaseNeedsRenewal(tx, repository.id, digest, principal, d_.clock.Now());
   }));
   if (renew) {
-    BW_CHECK(d_.database.Write([&](storage::Tx& tx) { return storage::RenewLease(tx, repository.id, digest, principal, d_.clock.Now()); }));
+    BW_CHECK(d_.database.Write(
+        [&](storage::Tx& tx) { return storage::RenewLease(tx, repository.id, digest, principal, d_.clock.Now()); }));
   }
   return BlobStat{digest, info.size};
 }
@@ -46,25 +49,30 @@ Status Blobs::Delete(const Caller& caller, const RepoName& name, const Digest& d
     return audit::Record(tx, d_.rights.Event(caller, "blob.delete", ObjectName(name, digest)));
   });
   if (done) return done;
-  if (done.error().code == Errc::kNotFound) return {Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + name.str()};
+  if (done.error().code == Errc::kNotFound)
+    return {Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + name.str()};
   if (done.error().code == Errc::kConflict)
-    return d_.rights.Refuse(caller, "blob.delete", ObjectName(name, digest), {Errc::kConflict, "DENIED: a manifest of " + name.str() + " refers to this blob"});
+    return d_.rights.Refuse(caller, "blob.delete", ObjectName(name, digest),
+                            {Errc::kConflict, "DENIED: a manifest of " + name.str() + " refers to this blob"});
   return done;
 }
 
-Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoName& to, const Digest& digest, const std::optional<RepoName>& from) {
+Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoName& to, const Digest& digest,
+                                             const std::optional<RepoName>& from) {
   BW_TRY(auto target, RepositoryForPush(d_, caller, to, "blob.mount"));
   const std::optional<BlobStat> upload_instead;
   if (!from) return upload_instead;
   // Whatever stands in the way, the answer is the same: upload it. A refusal to read there is in the audit log.
   BW_TRY(bool reads, d_.rights.Holds(caller.principal, auth::Verb::kPull, from->str()));
   if (!reads) return upload_instead;
-  BW_TRY(auto source, d_.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, *from); }));
+  BW_TRY(auto source,
+         d_.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, *from); }));
   if (!source) return upload_instead;
   auto pass = Checked(d_, caller, *source, digest, BlobUse::kBytes);
   if (!pass || pass->exemption) return upload_instead;  // what only an exemption may read is not carried elsewhere
   Status mounted = d_.database.Write([&](storage::Tx& tx) -> Status {
-    BW_CHECK(storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
+    BW_CHECK(
+        storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
     audit::Event event = d_.rights.Event(caller, "blob.mount", ObjectName(to, digest));
     event.reason = "from " + from->str();
     return audit::Record(tx, std::move(event));

@@ -1,5 +1,5 @@
-// Inventory: "BWI1", then fields in the order of the structs; integers as LEB128, strings and lists with their length in
-// front. Repeated strings (layer digests, cataloguers, owners) are left to zstd.
+// Inventory: "BWI1", then fields in the order of the structs; integers as LEB128, strings and lists with their length
+// in front. Repeated strings (layer digests, cataloguers, owners) are left to zstd.
 
 #include "service/codec.h"
 
@@ -75,8 +75,8 @@ class Reader {
 
 void Put(Writer& out, const image::Package& package) {
   out.Uint(static_cast<std::uint64_t>(package.ecosystem));
-  for (const std::string* text : {&package.name, &package.version, &package.arch, &package.source_name, &package.source_version,
-                                  &package.license, &package.path})
+  for (const std::string* text : {&package.name, &package.version, &package.arch, &package.source_name,
+                                  &package.source_version, &package.license, &package.path})
     out.Text(*text);
   out.Uint((package.development ? 1 : 0) | (package.locked_only ? 2 : 0));
 }
@@ -84,8 +84,8 @@ void Put(Writer& out, const image::Package& package) {
 image::Package GetPackage(Reader& in) {
   image::Package package;
   package.ecosystem = static_cast<versions::Ecosystem>(in.Uint());
-  for (std::string* text : {&package.name, &package.version, &package.arch, &package.source_name, &package.source_version,
-                            &package.license, &package.path})
+  for (std::string* text : {&package.name, &package.version, &package.arch, &package.source_name,
+                            &package.source_version, &package.license, &package.path})
     *text = in.Text();
   std::uint64_t flags = in.Uint();
   package.development = flags & 1;
@@ -163,7 +163,8 @@ Bytes Compress(ByteSpan plain) {
 
 Result<Bytes> Decompress(ByteSpan packed, std::uint64_t limit) {
   unsigned long long size = ZSTD_getFrameContentSize(packed.data(), packed.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return {Errc::kCorrupt, "stored record: not a zstd frame of ours"};
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
+    return {Errc::kCorrupt, "stored record: not a zstd frame of ours"};
   if (size > limit) return {Errc::kLimit, "stored record: too large"};
   Bytes out(size);
   std::size_t got = ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
@@ -216,7 +217,10 @@ std::string DecisionJson(const policy::Decision& decision) {
   out.Field("valid_until", static_cast<std::int64_t>(decision.valid_until.time_since_epoch().count()));
   out.Key("reasons").BeginArray();
   for (const policy::Reason& reason : decision.reasons) {
-    out.BeginObject().Field("effect", static_cast<unsigned>(reason.effect)).Field("policy", reason.policy).Field("rule", reason.rule);
+    out.BeginObject()
+        .Field("effect", static_cast<unsigned>(reason.effect))
+        .Field("policy", reason.policy)
+        .Field("rule", reason.rule);
     out.Field("message", reason.message).Field("count", reason.count).Key("findings").BeginArray();
     for (const std::string& finding : reason.findings) out.String(finding);
     out.EndArray().EndObject();

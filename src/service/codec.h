@@ -15,13 +15,13 @@ namespace bulwark::service {
 
 inline constexpr std::uint64_t kRecordBytes = 4 * limits::kLayerFactsBytes;  // most that one stored record inflates to
 
-Bytes Compress(ByteSpan plain);                                      // zstd, level 1
-Result<Bytes> Decompress(ByteSpan packed, std::uint64_t limit);      // kCorrupt, kLimit
+Bytes Compress(ByteSpan plain);                                  // zstd, level 1
+Result<Bytes> Decompress(ByteSpan packed, std::uint64_t limit);  // kCorrupt, kLimit
 
-Bytes EncodeInventory(const catalog::Inventory& inventory);          // deterministic
+Bytes EncodeInventory(const catalog::Inventory& inventory);  // deterministic
 Result<catalog::Inventory> DecodeInventory(ByteSpan bytes);
 
-std::string DecisionJson(const policy::Decision& decision);          // compact, deterministic
+std::string DecisionJson(const policy::Decision& decision);  // compact, deterministic
 Result<policy::Decision> ParseDecision(std::string_view text);
 
 }  // namespace bulwark::service

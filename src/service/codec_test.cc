@@ -35,7 +35,8 @@ TEST(Codec, InventoriesSurvive) {
 
 TEST(Codec, DamageIsSeen) {
   Bytes encoded = EncodeInventory(Sample());
-  for (std::size_t cut = 0; cut < encoded.size(); ++cut) EXPECT_FALSE(DecodeInventory(ByteSpan(encoded).first(cut))) << cut;
+  for (std::size_t cut = 0; cut < encoded.size(); ++cut)
+    EXPECT_FALSE(DecodeInventory(ByteSpan(encoded).first(cut))) << cut;
   Bytes longer = encoded;
   longer.push_back(0);
   EXPECT_FALSE(DecodeInventory(longer));
@@ -61,7 +62,8 @@ TEST(Codec, DecisionsSurvive) {
   auto after = ParseDecision(DecisionJson(before));
   ASSERT_TRUE(after) << after.error().message;
   EXPECT_EQ(*after, before);
-  for (const char* bad : {"", "{}", "[]", R"({"outcome":9,"hold":0,"valid_until":1,"reasons":[]})", R"({"outcome":1,"hold":0,"valid_until":1,"reasons":[1]})"})
+  for (const char* bad : {"", "{}", "[]", R"({"outcome":9,"hold":0,"valid_until":1,"reasons":[]})",
+                          R"({"outcome":1,"hold":0,"valid_until":1,"reasons":[1]})"})
     EXPECT_FALSE(ParseDecision(bad)) << bad;
 }
 

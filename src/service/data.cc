@@ -23,9 +23,11 @@ std::string Identity(const std::string& path) {
 Status CheckSuccessor(const advisory::Index& before, const advisory::Index& after) {
   bool starter = before.revision() == advisory::StarterIndex()->revision();
   if (!starter && after.data_date() < before.data_date())
-    return {Errc::kConflict, "the advisory data of " + FormatTime(after.data_date()) + " is older than that in use, of " + FormatTime(before.data_date())};
+    return {Errc::kConflict, "the advisory data of " + FormatTime(after.data_date()) +
+                                 " is older than that in use, of " + FormatTime(before.data_date())};
   if (!starter && static_cast<double>(after.records()) < kShrunken * static_cast<double>(before.records()))
-    return {Errc::kConflict, "the advisory data has " + std::to_string(after.records()) + " records, that in use " + std::to_string(before.records())};
+    return {Errc::kConflict, "the advisory data has " + std::to_string(after.records()) + " records, that in use " +
+                                 std::to_string(before.records())};
   return {};
 }
 

@@ -16,7 +16,7 @@ struct DataStatus {
   Time date = kNever;
   std::uint64_t records = 0;
   std::vector<advisory::SourceInfo> sources;
-  std::string problem;         // why the last reload was refused; the data before it stays in use
+  std::string problem;  // why the last reload was refused; the data before it stays in use
 };
 
 class Data {
@@ -39,7 +39,7 @@ class Data {
   Service& service_;
   const std::string path_;
   Mutex mutex_;
-  std::string seen_ BW_GUARDED_BY(mutex_);     // identity of the file at the last look
+  std::string seen_ BW_GUARDED_BY(mutex_);  // identity of the file at the last look
   std::string problem_ BW_GUARDED_BY(mutex_);
 };
 

@@ -1,5 +1,5 @@
-// Judging is optimistic: material is read and decided outside any write, and stored only if neither the inputs (epochs) nor
-// the manifest itself (generation) have changed meanwhile; else it starts anew.
+// Judging is optimistic: material is read and decided outside any write, and stored only if neither the inputs (epochs)
+// nor the manifest itself (generation) have changed meanwhile; else it starts anew.
 
 #include "service/engine.h"
 
@@ -36,24 +36,17 @@ Status RecordEvents(storage::Tx& tx, const Prepared& prepared, Time now) {
 }
 
 bool SameDecisions(const Verdicts& a, const Verdicts& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), [](const Verdict& x, const Verdict& y) { return x.decision == y.decision; });
-}
-
-Result<formats::OciDocument> StoredDocument(const storage::ReadTx& tx, const storage::Manifest& manifest) {
-  BW_TRY(Bytes bytes, storage::ManifestBytes(tx, manifest.id));
-  return formats::ParseOciDocument(manifest.media_type, AsText(bytes));
-}
-
-Result<std::optional<Time>> LastSeenRunning(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest) {
-  BW_TRY(auto last, tx.Int("SELECT MAX(last) FROM running_reports WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));
-  return last ? std::optional<Time>(Time(Millis(*last))) : std::nullopt;
+  return std::equal(a.begin(), a.end(), b.begin(),
+                    [](const Verdict& x, const Verdict& y) { return x.decision == y.decision; });
 }
 
 // A row of `jobs` that is there already keeps its turn.
 Status QueueFacts(storage::Tx& tx, const Digest& digest, int priority, Time now) {
-  BW_CHECK(tx.Exec("INSERT INTO jobs (kind, key, priority, not_before, lease_until, attempts, problem) VALUES ('facts', ?1, ?2, ?3, 0, 0, '') "
-                   "ON CONFLICT (kind, key) DO NOTHING",
-                   {digest.str(), priority, now}));
+  BW_CHECK(
+      tx.Exec("INSERT INTO jobs (kind, key, priority, not_before, lease_until, attempts, problem) VALUES ('facts', ?1, "
+              "?2, ?3, 0, 0, '') "
+              "ON CONFLICT (kind, key) DO NOTHING",
+              {digest.str(), priority, now}));
   return {};
 }
 
@@ -87,7 +80,8 @@ Result<Prepared> Engine::Prepare(const Push& push, std::optional<ImageFacts> fac
     const auto deadline = steady_clock::now() + decision.hold;
     for (const IndexChild& child : prepared.material.children) {
       auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
-      if (child.present && left.count() > 0) BW_CHECK(WaitFor(*push.repository, child.digest, policy::PointOfUse::kPush, left));
+      if (child.present && left.count() > 0)
+        BW_CHECK(WaitFor(*push.repository, child.digest, policy::PointOfUse::kPush, left));
     }
   } else {
     BW_CHECK(gather(decision.hold));
@@ -113,7 +107,8 @@ Result<Prepared> Engine::Decide(const Push& push, const std::optional<ImageFacts
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
     if (!push.repository) {
       for (const formats::Descriptor& child : push.document->manifests)
-        material.children.push_back({child.digest, child.platform.value_or(formats::Platform{}).str(), false, true, {}});
+        material.children.push_back(
+            {child.digest, child.platform.value_or(formats::Platform{}).str(), false, true, {}});
       return {};
     }
     subject.repository = *push.repository;
@@ -165,7 +160,8 @@ Result<Verdicts> Engine::Current(storage::RepositoryId repository, const Digest&
   return JudgeNow(repository, digest);
 }
 
-Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at, milliseconds hold) {
+Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at,
+                                 milliseconds hold) {
   const auto deadline = steady_clock::now() + hold;
   while (true) {
     std::uint64_t seen = 0;
@@ -182,7 +178,9 @@ Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest&
   }
 }
 
-Result<Verdicts> Engine::JudgeNow(storage::RepositoryId repository, const Digest& digest) { return Judge(repository, digest, kIndexDepth); }
+Result<Verdicts> Engine::JudgeNow(storage::RepositoryId repository, const Digest& digest) {
+  return Judge(repository, digest, kIndexDepth);
+}
 
 Result<Verdicts> Engine::Judge(storage::RepositoryId repository, const Digest& digest, int depth) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -220,88 +218,17 @@ Result<Verdicts> Engine::Judge(storage::RepositoryId repository, const Digest& d
 Status Engine::RefreshChildren(storage::RepositoryId repository, const formats::OciDocument& document, int depth) {
   if (depth == 0) return {};
   for (const formats::Descriptor& child : document.manifests) {
-    BW_TRY(auto verdicts, database_.Read([&](const storage::ReadTx& tx) { return FindVerdicts(tx, repository, child.digest); }));
+    BW_TRY(auto verdicts,
+           database_.Read([&](const storage::ReadTx& tx) { return FindVerdicts(tx, repository, child.digest); }));
     if (!verdicts) continue;  // not here
     Time now = clock_.Now();
     bool true_now = std::all_of(verdicts->begin(), verdicts->end(), [&](const Verdict& verdict) {
-      return (verdict.pending == Pending::kCurrent || verdict.pending == Pending::kNew) && verdict.decision.valid_until > now;
+      return (verdict.pending == Pending::kCurrent || verdict.pending == Pending::kNew) &&
+             verdict.decision.valid_until > now;
     });
     if (true_now) continue;
     auto judged = Judge(repository, child.digest, depth - 1);
     if (!judged && judged.error().code != Errc::kNotFound) return judged.error();
-  }
-  return {};
-}
-
-// ---- material ----
-
-Result<Material> Engine::Load(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest) const {
-  Material out;
-  BW_TRY(auto subject, FindSubject(tx, repository, digest));
-  BW_TRY(auto stored, storage::FindRepository(tx, repository));
-  if (!subject || !stored) return {Errc::kNotFound, "MANIFEST_UNKNOWN: " + digest.str()};
-  out.subject = *std::move(subject);
-  out.repository = stored->name;
-  BW_CHECK(LoadHistory(tx, out));
-  if (out.subject.kind == SubjectKind::kIndex) return out;
-  BW_TRY(out.facts, LoadFacts(tx, digest));
-  if (out.facts) {
-    out.subject.kind = out.facts->kind;
-    out.subject.evidence = out.facts->kind == SubjectKind::kArtifact && IsEvidenceType(out.facts->artifact_type);
-  }
-  return out;
-}
-
-// Tags, sightings and former verdicts.
-Status Engine::LoadHistory(const storage::ReadTx& tx, Material& material) const {
-  const Subject& subject = material.subject;
-  BW_TRY(auto manifest, storage::FindManifest(tx, subject.repository, subject.digest));
-  if (manifest) {
-    BW_TRY(material.tags, storage::TagsOf(tx, manifest->id));
-  }
-  BW_TRY(material.running, LastSeenRunning(tx, subject.repository, subject.digest));
-  BW_TRY(material.previous, FindVerdicts(tx, subject.repository, subject.digest));
-  return {};
-}
-
-Result<std::vector<IndexChild>> Engine::LoadChildren(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& index,
-                                                     const formats::OciDocument& document) const {
-  std::vector<IndexChild> out;
-  for (const formats::Descriptor& descriptor : document.manifests) {
-    IndexChild child;
-    child.digest = descriptor.digest;
-    if (descriptor.platform) child.platform = descriptor.platform->str();
-    BW_TRY(auto verdicts, FindVerdicts(tx, repository, child.digest));
-    child.present = verdicts.has_value();
-    if (verdicts) child.verdicts = *std::move(verdicts);
-    BW_TRY(auto proven, tx.Int("SELECT 1 FROM attestations WHERE index_digest = ?1 AND child = ?2", {index.str(), child.digest.str()}));
-    child.runnable = !proven;
-    out.push_back(std::move(child));
-  }
-  return out;
-}
-
-// Only what a runtime cannot unpack (an artifact) is looked at; the proof is a function of the bytes and kept.
-Status Engine::ProveAttestations(Material& material, std::vector<Digest>& proven) const {
-  std::vector<Digest> digests;
-  for (const IndexChild& child : material.children) digests.push_back(child.digest);
-  for (IndexChild& child : material.children) {
-    if (!child.present || !child.runnable) continue;
-    std::optional<formats::OciDocument> document;
-    BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
-      BW_TRY(auto subject, FindSubject(tx, material.subject.repository, child.digest));
-      if (!subject || subject->kind != SubjectKind::kArtifact) return {};
-      BW_TRY(auto manifest, storage::FindManifest(tx, material.subject.repository, child.digest));
-      if (!manifest) return {};
-      BW_TRY(document, StoredDocument(tx, *manifest));
-      return {};
-    }));
-    if (!document) continue;
-    std::vector<Digest> siblings;
-    std::copy_if(digests.begin(), digests.end(), std::back_inserter(siblings), [&](const Digest& d) { return d != child.digest; });
-    if (!facts_.IsAttestation(*document, siblings)) continue;
-    child.runnable = false;
-    proven.push_back(child.digest);
   }
   return {};
 }
@@ -312,13 +239,15 @@ Status Engine::StoreJudgement(storage::Tx& tx, const Prepared& prepared) const {
   BW_TRY(Epochs epochs, CurrentEpochs(tx));
   BW_TRY(auto stored, FindSubject(tx, subject.repository, subject.digest));
   if (epochs != prepared.inputs->epochs) return kChanged;
-  if (stored.has_value() != material.previous.has_value() || (stored && stored->generation != subject.generation)) return kChanged;
+  if (stored.has_value() != material.previous.has_value() || (stored && stored->generation != subject.generation))
+    return kChanged;
   subject.summary = prepared.judgement.summary;
   BW_CHECK(PutSubject(tx, subject));
   BW_CHECK(PutVerdicts(tx, subject.repository, subject.digest, prepared.judgement.verdicts));
   for (const Digest& child : prepared.attestations)
-    BW_CHECK(tx.Exec("INSERT INTO attestations (index_digest, child) VALUES (?1, ?2) ON CONFLICT (index_digest, child) DO NOTHING",
-                     {subject.digest.str(), child.str()}));
+    BW_CHECK(tx.Exec(
+        "INSERT INTO attestations (index_digest, child) VALUES (?1, ?2) ON CONFLICT (index_digest, child) DO NOTHING",
+        {subject.digest.str(), child.str()}));
   if (!material.facts && subject.kind != SubjectKind::kIndex) BW_CHECK(QueueFacts(tx, subject.digest, 0, clock_.Now()));
   if (!material.previous || !SameDecisions(*material.previous, prepared.judgement.verdicts))
     BW_CHECK(MarkParents(tx, subject.repository, subject.digest));
@@ -331,12 +260,14 @@ Result<std::size_t> Engine::RunPending(std::size_t limit) {
   std::size_t done = 0;
   std::vector<std::pair<storage::RepositoryId, Digest>> due;
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) {
-    return tx.Each("SELECT DISTINCT repository, digest FROM (SELECT repository, digest FROM verdicts WHERE pending <> 0 AND pending <> 1 "
-                   "UNION ALL SELECT repository, digest FROM verdicts WHERE valid_until <= ?1) AS due LIMIT ?2",
-                   {clock_.Now(), static_cast<std::int64_t>(limit)}, [&](const storage::Row& row) {
-                     if (auto digest = Digest::Parse(row.Text(1))) due.emplace_back(storage::RepositoryId{row.Int(0)}, *digest);
-                     return true;
-                   });
+    return tx.Each(
+        "SELECT DISTINCT repository, digest FROM (SELECT repository, digest FROM verdicts WHERE pending <> 0 AND "
+        "pending <> 1 "
+        "UNION ALL SELECT repository, digest FROM verdicts WHERE valid_until <= ?1) AS due LIMIT ?2",
+        {clock_.Now(), static_cast<std::int64_t>(limit)}, [&](const storage::Row& row) {
+          if (auto digest = Digest::Parse(row.Text(1))) due.emplace_back(storage::RepositoryId{row.Int(0)}, *digest);
+          return true;
+        });
   }));
   for (const auto& [repository, digest] : due) {
     auto judged = JudgeNow(repository, digest);
@@ -357,14 +288,17 @@ Result<bool> Engine::RunFactsJob() {
   std::int64_t job = 0;
   BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
     digest.reset();
-    BW_CHECK(tx.Each("SELECT id, key FROM jobs WHERE kind = 'facts' AND not_before <= ?1 AND lease_until <= ?1 ORDER BY priority, id LIMIT 1",
-                     {now}, [&](const storage::Row& row) {
-                       job = row.Int(0);
-                       if (auto parsed = Digest::Parse(row.Text(1))) digest = *parsed;
-                       return false;
-                     }));
+    BW_CHECK(
+        tx.Each("SELECT id, key FROM jobs WHERE kind = 'facts' AND not_before <= ?1 AND lease_until <= ?1 ORDER BY "
+                "priority, id LIMIT 1",
+                {now}, [&](const storage::Row& row) {
+                  job = row.Int(0);
+                  if (auto parsed = Digest::Parse(row.Text(1))) digest = *parsed;
+                  return false;
+                }));
     if (!digest) return {};
-    BW_CHECK(tx.Exec("UPDATE jobs SET lease_until = ?1, attempts = attempts + 1 WHERE id = ?2", {now + std::chrono::minutes(20), job}));
+    BW_CHECK(tx.Exec("UPDATE jobs SET lease_until = ?1, attempts = attempts + 1 WHERE id = ?2",
+                     {now + std::chrono::minutes(20), job}));
     return {};
   }));
   if (!digest) return false;
@@ -373,12 +307,14 @@ Result<bool> Engine::RunFactsJob() {
     if (made || made.error().code == Errc::kNotFound) {
       BW_CHECK(tx.Exec("DELETE FROM jobs WHERE id = ?1", {job}));
     } else {  // later, and later each time
-      BW_CHECK(tx.Exec("UPDATE jobs SET lease_until = 0, not_before = ?1 + 10000 * attempts * attempts, problem = ?2 WHERE id = ?3",
-                       {now, made.error().message, job}));
+      BW_CHECK(tx.Exec(
+          "UPDATE jobs SET lease_until = 0, not_before = ?1 + 10000 * attempts * attempts, problem = ?2 WHERE id = ?3",
+          {now, made.error().message, job}));
     }
     return {};
   }));
-  if (!made && made.error().code != Errc::kNotFound) LogWarning("facts of " + digest->str() + ": " + made.error().message);
+  if (!made && made.error().code != Errc::kNotFound)
+    LogWarning("facts of " + digest->str() + ": " + made.error().message);
   return true;
 }
 
@@ -399,7 +335,8 @@ Status Engine::MakeFacts(const Digest& digest) {
   BW_TRY(ImageFacts facts, facts_.Make(*document, std::chrono::minutes(16)));
   BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
     BW_CHECK(SaveFacts(tx, digest, facts));
-    BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1 WHERE digest = ?2 AND (pending = 0 OR pending = 1)", {Pending::kFacts, digest.str()}));
+    BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1 WHERE digest = ?2 AND (pending = 0 OR pending = 1)",
+                     {Pending::kFacts, digest.str()}));
     BW_CHECK(tx.Exec("UPDATE subjects SET generation = generation + 1 WHERE digest = ?1", {digest.str()}));
     return {};
   }));
@@ -412,7 +349,8 @@ Status Engine::MakeFacts(const Digest& digest) {
 
 Status Engine::QueueOutdatedFacts() {
   return database_.Write([&](storage::Tx& tx) -> Status {
-    BW_CHECK(tx.Exec("UPDATE jobs SET lease_until = 0"));  // one process owns the directory: leases of the last one are void
+    BW_CHECK(
+        tx.Exec("UPDATE jobs SET lease_until = 0"));  // one process owns the directory: leases of the last one are void
     std::vector<Digest> outdated;
     BW_CHECK(tx.Each("SELECT digest, set_version, limits_version FROM image_facts", {}, [&](const storage::Row& row) {
       ImageFacts facts;

@@ -1,6 +1,6 @@
 #pragma once
-// Keeps the stored verdicts true (DESIGN 2.1): judges what is pushed before it is stored, and again whatever a change of
-// facts, data, policy, exceptions, tags, children or time touches. Any thread.
+// Keeps the stored verdicts true (DESIGN 2.1): judges what is pushed before it is stored, and again whatever a change
+// of facts, data, policy, exceptions, tags, children or time touches. Any thread.
 
 #include <chrono>
 #include <memory>
@@ -27,10 +27,13 @@ struct Prepared {
   Material material;
   std::shared_ptr<const Inputs> inputs;  // the snapshot it was judged on
   Judgement judgement;
-  std::vector<Digest> attestations;      // children proven to be some
+  std::vector<Digest> attestations;  // children proven to be some
 
   const policy::Decision& At(policy::PointOfUse at) const { return judgement.verdicts[IndexOf(at)].decision; }
 };
+
+// The stored manifest, parsed again.
+Result<formats::OciDocument> StoredDocument(const storage::ReadTx& tx, const storage::Manifest& manifest);
 
 class Engine {
  public:
@@ -43,12 +46,12 @@ class Engine {
     std::optional<storage::RepositoryId> repository;  // nullopt: it will be made with the manifest
     std::string repository_name;
     Digest digest;
-    std::vector<std::string> tags;      // that will point to it besides those that do
+    std::vector<std::string> tags;  // that will point to it besides those that do
     storage::PrincipalId pushed_by{};
     const formats::OciDocument* document = nullptr;
   };
-  // Judges a push; waits for its analysis as long as the push policy says (and a moment in any case). `facts`: of an earlier
-  // Prepare of the same digest.
+  // Judges a push; waits for its analysis as long as the push policy says (and a moment in any case). `facts`: of an
+  // earlier Prepare of the same digest.
   Result<Prepared> Prepare(const Push& push, std::optional<ImageFacts> facts = std::nullopt);
   // In the transaction that stored the manifest. kConflict: what it was judged on has changed; Prepare again.
   Status Store(storage::Tx& tx, const Prepared& prepared, storage::RepositoryId repository);
@@ -62,7 +65,8 @@ class Engine {
   // The stored verdicts if they may serve at this instant, else judged now.
   Result<Verdicts> Current(storage::RepositoryId repository, const Digest& digest);
   // As Current, waiting up to `hold` for a pending one.
-  Result<Verdicts> WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at, std::chrono::milliseconds hold);
+  Result<Verdicts> WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at,
+                           std::chrono::milliseconds hold);
 
   // ---- upkeep, called by Background and by tests ----
 
@@ -76,8 +80,8 @@ class Engine {
  private:
   Result<Material> Load(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest) const;
   Status LoadHistory(const storage::ReadTx& tx, Material& material) const;
-  Result<std::vector<IndexChild>> LoadChildren(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& index,
-                                               const formats::OciDocument& document) const;
+  Result<std::vector<IndexChild>> LoadChildren(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                               const Digest& index, const formats::OciDocument& document) const;
   Status ProveAttestations(Material& material, std::vector<Digest>& proven) const;
   Status RefreshChildren(storage::RepositoryId repository, const formats::OciDocument& document, int depth);
   Result<Verdicts> Judge(storage::RepositoryId repository, const Digest& digest, int depth);

@@ -14,7 +14,7 @@
 namespace bulwark::service {
 
 struct ExceptionState {
-  policy::Exception exception;     // approver empty: not in force
+  policy::Exception exception;  // approver empty: not in force
   std::optional<Time> approved, revoked;
 };
 
@@ -23,7 +23,8 @@ class Exceptions {
   explicit Exceptions(Service& service) : service_(service) {}
   // Those the caller asked for or whose repositories he may read reports of; by id.
   Result<storage::Page<ExceptionState>> List(const Caller& caller, const storage::PageRequest& page);
-  // `id`, author and dates are set here. kInvalid: no expiry, in the past or further than limits::kExceptionLifetime, unknown reason code.
+  // `id`, author and dates are set here. kInvalid: no expiry, in the past or further than limits::kExceptionLifetime,
+  // unknown reason code.
   Result<ExceptionState> Request(const Caller& caller, policy::Exception exception);
   // By another person than the author, with the right to approve there.
   Result<ExceptionState> Approve(const Caller& caller, std::int64_t id);
@@ -36,7 +37,8 @@ class Exceptions {
   Result<bool> Sees(const Caller& caller, const Row& row);
   Status RequireSight(const Caller& caller, const Row& row);  // kNotFound, as for one that never was
   Result<bool> Holds(const Caller& caller, auth::Verb verb, const std::string& repositories);
-  Status Change(const Caller& caller, const policy::Exception& exception, const std::string& action, const std::function<Status(storage::Tx&)>& change);
+  Status Change(const Caller& caller, const policy::Exception& exception, const std::string& action,
+                const std::function<Status(storage::Tx&)>& change);
   Service& service_;
 };
 

@@ -19,11 +19,20 @@ using std::chrono::steady_clock;
 
 constexpr int kReadAgainRounds = 3;  // each round can reveal links of the next
 
-constexpr std::array<std::string_view, 10> kEvidence = {
-    "application/vnd.dev.cosign.", "application/vnd.dev.sigstore.bundle", "application/vnd.in-toto", "application/vnd.cncf.notary.signature",
-    "application/spdx", "text/spdx", "application/vnd.cyclonedx", "application/vnd.openvex", "application/openvex", "application/sarif"};
+constexpr std::array<std::string_view, 10> kEvidence = {"application/vnd.dev.cosign.",
+                                                        "application/vnd.dev.sigstore.bundle",
+                                                        "application/vnd.in-toto",
+                                                        "application/vnd.cncf.notary.signature",
+                                                        "application/spdx",
+                                                        "text/spdx",
+                                                        "application/vnd.cyclonedx",
+                                                        "application/vnd.openvex",
+                                                        "application/openvex",
+                                                        "application/sarif"};
 
-image::Gap Blind(std::string path, std::string reason) { return {image::GapKind::kBlind, std::move(path), "layer", std::move(reason)}; }
+image::Gap Blind(std::string path, std::string reason) {
+  return {image::GapKind::kBlind, std::move(path), "layer", std::move(reason)};
+}
 
 std::string ArtifactType(const formats::OciDocument& document) {
   if (!document.artifact_type.empty()) return document.artifact_type;
@@ -31,8 +40,8 @@ std::string ArtifactType(const formats::OciDocument& document) {
   return document.layers.empty() ? std::string() : document.layers.front().media_type;
 }
 
-// What a runtime would run decides, never what the manifest calls itself: a config with the diff_ids of the layers, or an
-// image config type, makes an image, unless no layer is anything that can be unpacked.
+// What a runtime would run decides, never what the manifest calls itself: a config with the diff_ids of the layers, or
+// an image config type, makes an image, unless no layer is anything that can be unpacked.
 bool IsArtifact(const formats::OciDocument& document, const formats::ImageConfig& config, bool any_unpackable) {
   if (!document.layers.empty() && !any_unpackable) return true;
   bool image_config = formats::IsImageConfigType(document.config->media_type);
@@ -42,7 +51,8 @@ bool IsArtifact(const formats::OciDocument& document, const formats::ImageConfig
 
 std::string Revision(const ImageFacts& facts) {
   Bytes encoded = EncodeInventory(*facts.inventory);
-  return std::to_string(facts.set_version) + "." + std::to_string(facts.limits_version) + "-" + crypto::Sha256(encoded).hex().substr(0, 16);
+  return std::to_string(facts.set_version) + "." + std::to_string(facts.limits_version) + "-" +
+         crypto::Sha256(encoded).hex().substr(0, 16);
 }
 
 }  // namespace
@@ -70,16 +80,19 @@ void CompareDiffIds(const formats::OciDocument& document, const formats::ImageCo
   for (const std::string& problem : config.problems) gaps.push_back({image::GapKind::kBlind, "", "config", problem});
   if (config.diff_ids.size() != document.layers.size()) {
     if (config.problems.empty())
-      gaps.push_back({image::GapKind::kBlind, "", "config", "the config has " + std::to_string(config.diff_ids.size()) +
-                                                                " diff_ids for " + std::to_string(document.layers.size()) + " layers"});
+      gaps.push_back({image::GapKind::kBlind, "", "config",
+                      "the config has " + std::to_string(config.diff_ids.size()) + " diff_ids for " +
+                          std::to_string(document.layers.size()) + " layers"});
     return;
   }
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (!records[i] || !records[i]->is_layer || records[i]->diff_id.empty()) continue;  // has its own gap
     if (config.diff_ids[i].algorithm() != DigestAlgorithm::kSha256)
-      gaps.push_back(Blind("", "diff_id of layer " + document.layers[i].digest.short_str() + " is not sha256 and was not compared"));
+      gaps.push_back(Blind(
+          "", "diff_id of layer " + document.layers[i].digest.short_str() + " is not sha256 and was not compared"));
     else if (records[i]->diff_id != config.diff_ids[i])
-      gaps.push_back(Blind("", "layer " + document.layers[i].digest.short_str() + " is not the one that the config names by diff_id"));
+      gaps.push_back(Blind(
+          "", "layer " + document.layers[i].digest.short_str() + " is not the one that the config names by diff_id"));
   }
 }
 
@@ -135,14 +148,16 @@ Result<FactsMaker::Layers> FactsMaker::ReadLayers(const formats::OciDocument& do
     BW_TRY(LayerRecordPtr record, layers_.Get(layer.digest, left));
     out.any_unpackable = out.any_unpackable || record->is_layer;
     out.complete = out.complete && record->complete;
-    if (!record->is_layer) out.gaps.push_back(Blind("", "layer " + layer.digest.short_str() + " is no tar archive that we can read"));
+    if (!record->is_layer)
+      out.gaps.push_back(Blind("", "layer " + layer.digest.short_str() + " is no tar archive that we can read"));
     out.records.push_back(std::move(record));
     out.digests.push_back(layer.digest);
   }
   return out;
 }
 
-Status FactsMaker::ReadUnread(const formats::OciDocument& document, Layers& layers, catalog::Inventory& inventory) const {
+Status FactsMaker::ReadUnread(const formats::OciDocument& document, Layers& layers,
+                              catalog::Inventory& inventory) const {
   std::vector<std::size_t> position;  // of the n-th present layer in layers.records
   for (std::size_t i = 0; i < layers.records.size(); ++i)
     if (layers.records[i]) position.push_back(i);
@@ -178,9 +193,9 @@ bool FactsMaker::IsAttestation(const formats::OciDocument& document, const std::
     if (!text) return false;
     auto statement = formats::ParseStatement(*text);
     if (!statement || statement->subjects.empty()) return false;
-    bool about_sibling = std::any_of(statement->subjects.begin(), statement->subjects.end(), [&](const Digest& subject) {
-      return std::find(siblings.begin(), siblings.end(), subject) != siblings.end();
-    });
+    bool about_sibling = std::any_of(
+        statement->subjects.begin(), statement->subjects.end(),
+        [&](const Digest& subject) { return std::find(siblings.begin(), siblings.end(), subject) != siblings.end(); });
     if (!about_sibling) return false;
   }
   return true;
@@ -201,7 +216,8 @@ bool MayBeElsewhere(const formats::Descriptor& layer) {
 }
 
 bool IsEvidenceType(std::string_view artifact_type) {
-  return std::any_of(kEvidence.begin(), kEvidence.end(), [&](std::string_view prefix) { return artifact_type.starts_with(prefix); });
+  return std::any_of(kEvidence.begin(), kEvidence.end(),
+                     [&](std::string_view prefix) { return artifact_type.starts_with(prefix); });
 }
 
 bool IsCurrent(const ImageFacts& facts) {
@@ -211,20 +227,22 @@ bool IsCurrent(const ImageFacts& facts) {
 Result<std::optional<ImageFacts>> LoadFacts(const storage::ReadTx& tx, const Digest& digest) {
   std::optional<ImageFacts> out;
   Bytes packed;
-  BW_CHECK(tx.Each("SELECT kind, artifact_type, platform, set_version, limits_version, complete, revision, inventory FROM image_facts "
-                   "WHERE digest = ?1",
-                   {digest.str()}, [&](const storage::Row& row) {
-                     out.emplace();
-                     out->kind = static_cast<SubjectKind>(row.Int(0));
-                     out->artifact_type = row.Text(1);
-                     out->platform = row.Text(2);
-                     out->set_version = static_cast<std::uint32_t>(row.Int(3));
-                     out->limits_version = static_cast<std::uint32_t>(row.Int(4));
-                     out->complete = row.Int(5) != 0;
-                     out->revision = row.Text(6);
-                     packed.assign(row.Blob(7).begin(), row.Blob(7).end());
-                     return false;
-                   }));
+  BW_CHECK(
+      tx.Each("SELECT kind, artifact_type, platform, set_version, limits_version, complete, revision, inventory FROM "
+              "image_facts "
+              "WHERE digest = ?1",
+              {digest.str()}, [&](const storage::Row& row) {
+                out.emplace();
+                out->kind = static_cast<SubjectKind>(row.Int(0));
+                out->artifact_type = row.Text(1);
+                out->platform = row.Text(2);
+                out->set_version = static_cast<std::uint32_t>(row.Int(3));
+                out->limits_version = static_cast<std::uint32_t>(row.Int(4));
+                out->complete = row.Int(5) != 0;
+                out->revision = row.Text(6);
+                packed.assign(row.Blob(7).begin(), row.Blob(7).end());
+                return false;
+              }));
   if (!out) return out;
   BW_TRY(Bytes plain, Decompress(packed, kRecordBytes));
   BW_TRY(catalog::Inventory inventory, DecodeInventory(plain));
@@ -243,9 +261,11 @@ std::set<std::int64_t> KeysOf(const catalog::Inventory& inventory) {
   };
   for (const catalog::InventoryPackage& item : inventory.packages) {
     const image::Package& package = item.package;
-    bool distribution = package.ecosystem == versions::Ecosystem::kDeb || package.ecosystem == versions::Ecosystem::kApk ||
+    bool distribution = package.ecosystem == versions::Ecosystem::kDeb ||
+                        package.ecosystem == versions::Ecosystem::kApk ||
                         package.ecosystem == versions::Ecosystem::kRpm;
-    std::string_view ecosystem = distribution ? std::string_view(inventory.distribution) : versions::Name(package.ecosystem);
+    std::string_view ecosystem =
+        distribution ? std::string_view(inventory.distribution) : versions::Name(package.ecosystem);
     add(ecosystem, versions::NormalizeName(package.ecosystem, package.name));
     add(ecosystem, package.source_name);
     add(inventory.distribution, item.owner);
@@ -273,12 +293,15 @@ Status SaveFacts(storage::Tx& tx, const Digest& digest, const ImageFacts& facts)
                           {digest.str(), facts.revision, facts.kind}));
   if (old) return {};
   Bytes packed = Compress(EncodeInventory(*facts.inventory));
-  BW_CHECK(tx.Exec("DELETE FROM package_images WHERE image IN (SELECT id FROM image_facts WHERE digest = ?1)", {digest.str()}));
+  BW_CHECK(tx.Exec("DELETE FROM package_images WHERE image IN (SELECT id FROM image_facts WHERE digest = ?1)",
+                   {digest.str()}));
   BW_CHECK(tx.Exec("DELETE FROM image_facts WHERE digest = ?1", {digest.str()}));
-  BW_CHECK(tx.Exec("INSERT INTO image_facts (digest, kind, artifact_type, platform, set_version, limits_version, complete, revision, "
-                   "inventory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                   {digest.str(), facts.kind, facts.artifact_type, facts.platform, facts.set_version, facts.limits_version,
-                    facts.complete, facts.revision, packed}));
+  BW_CHECK(
+      tx.Exec("INSERT INTO image_facts (digest, kind, artifact_type, platform, set_version, limits_version, complete, "
+              "revision, "
+              "inventory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+              {digest.str(), facts.kind, facts.artifact_type, facts.platform, facts.set_version, facts.limits_version,
+               facts.complete, facts.revision, packed}));
   std::int64_t id = tx.last_insert_id();
   for (std::int64_t key : KeysOf(*facts.inventory))
     BW_CHECK(tx.Exec("INSERT INTO package_images (package_key, image) VALUES (?1, ?2)", {key, id}));

@@ -1,6 +1,6 @@
 #pragma once
-// What one manifest holds: image or artifact, its inventory, its gaps. A function of the manifest's bytes, its config and
-// its layer records, so it is kept per digest and shared by repositories.
+// What one manifest holds: image or artifact, its inventory, its gaps. A function of the manifest's bytes, its config
+// and its layer records, so it is kept per digest and shared by repositories.
 
 #include <chrono>
 #include <cstdint>
@@ -26,8 +26,8 @@ struct ImageFacts {
   std::string artifact_type;  // of an artifact: artifactType, else what its config or first layer says
   std::string platform;       // "linux/amd64" as the config says
   std::uint32_t set_version = 0, limits_version = 0;
-  bool complete = true;       // every layer was read to its end
-  std::string revision;       // "set.limits-" and 16 hex digits of the inventory's hash
+  bool complete = true;                                 // every layer was read to its end
+  std::string revision;                                 // "set.limits-" and 16 hex digits of the inventory's hash
   std::shared_ptr<const catalog::Inventory> inventory;  // shared with caches; never null
 };
 
@@ -35,7 +35,8 @@ class FactsMaker {
  public:
   // Both outlive it.
   FactsMaker(LayerStore& layers, const storage::BlobDriver& blobs) : layers_(layers), blobs_(blobs) {}
-  // Of a manifest (not an index) whose required blobs are there. kUnavailable: a layer is not analysed within `timeout`.
+  // Of a manifest (not an index) whose required blobs are there. kUnavailable: a layer is not analysed within
+  // `timeout`.
   Result<ImageFacts> Make(const formats::OciDocument& document, std::chrono::milliseconds timeout) const;
   // Whether every layer of an artifact parses as an in-toto statement about one of `siblings` (DESIGN 2.3).
   bool IsAttestation(const formats::OciDocument& document, const std::vector<Digest>& siblings) const;

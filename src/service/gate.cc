@@ -48,15 +48,17 @@ Result<Pass> Gate::Manifest(const Caller& caller, const storage::Repository& rep
   return {Errc::kDenied, std::move(refusal)};
 }
 
-Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage::Repository& repository, const Digest& digest,
-                                        std::string* refusal, bool may_wait) {
+Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage::Repository& repository,
+                                        const Digest& digest, std::string* refusal, bool may_wait) {
   BW_TRY(Verdicts verdicts, engine_.Current(repository.id, digest));
-  BW_TRY(auto subject, database_.Read([&](const storage::ReadTx& tx) { return FindSubject(tx, repository.id, digest); }));
+  BW_TRY(auto subject,
+         database_.Read([&](const storage::ReadTx& tx) { return FindSubject(tx, repository.id, digest); }));
   if (!subject) return {Errc::kNotFound, "MANIFEST_UNKNOWN: " + digest.str()};
   const policy::Decision& push = verdicts[IndexOf(PointOfUse::kPush)].decision;
   const bool held = subject->quarantined && (push.outcome == Outcome::kDeny || push.outcome == Outcome::kPending);
   if (held) {
-    if (standing.known && subject->pushed_by == standing.principal) return std::optional(Pass{"quarantined, read by its pusher"});
+    if (standing.known && subject->pushed_by == standing.principal)
+      return std::optional(Pass{"quarantined, read by its pusher"});
     if (standing.scans) return std::optional(Pass{"quarantined, read with the right to scan"});
     *refusal = RefusalText("the image is quarantined", repository.name, digest, push);
     return std::optional<Pass>();
@@ -75,23 +77,26 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
   return std::optional<Pass>();
 }
 
-Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& repository, const Digest& digest, BlobUse use) {
+Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& repository, const Digest& digest,
+                        BlobUse use) {
   BW_TRY(Standing standing, StandingOf(caller, repository));
   std::vector<Digest> holders;
   std::optional<storage::BlobPresence> presence;
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
     holders.clear();
     BW_TRY(presence, storage::BlobInRepository(tx, repository.id, digest, clock_.Now()));
-    return storage::EachReferencing(tx, repository.id, storage::EdgeKind::kBlob, digest, [&](storage::ManifestId, const Digest& holder) {
-      holders.push_back(holder);
-      return holders.size() < kReferencesTried;
-    });
+    return storage::EachReferencing(tx, repository.id, storage::EdgeKind::kBlob, digest,
+                                    [&](storage::ManifestId, const Digest& holder) {
+                                      holders.push_back(holder);
+                                      return holders.size() < kReferencesTried;
+                                    });
   }));
   const Error unknown{Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + repository.name};
   if (!presence) return unknown;
   if (use == BlobUse::kExistence && standing.writes) return Pass{};
   if (holders.empty()) {
-    bool uploader = standing.known && std::find(presence->uploaders.begin(), presence->uploaders.end(), standing.principal) != presence->uploaders.end();
+    bool uploader = standing.known && std::find(presence->uploaders.begin(), presence->uploaders.end(),
+                                                standing.principal) != presence->uploaders.end();
     return uploader ? Result<Pass>(Pass{}) : Result<Pass>(unknown);
   }
   Standing bytes = standing;
@@ -109,14 +114,16 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   return {Errc::kDenied, std::move(refusal)};
 }
 
-Status Gate::Audit(const Caller& caller, const storage::Repository& repository, const Digest& digest, const Pass& pass) {
+Status Gate::Audit(const Caller& caller, const storage::Repository& repository, const Digest& digest,
+                   const Pass& pass) {
   if (!pass.exemption) return {};
   audit::Event event = rights_.Event(caller, "gate.exemption", repository.name + "@" + digest.str());
   event.reason = *pass.exemption;
   return database_.Write([&](storage::Tx& tx) { return audit::Record(tx, event); });
 }
 
-std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest, const policy::Decision& decision) {
+std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest,
+                        const policy::Decision& decision) {
   std::string out = "DENIED: " + std::string(what) + ":";
   std::size_t shown = 0, more = 0;
   for (const policy::Reason& reason : decision.reasons) {

@@ -1,6 +1,6 @@
 #pragma once
-// Who may read what (DESIGN 2.2): judges intent on manifests, guards bytes of blobs. One look-up of stored verdicts; what has
-// run out or is pending is judged on the spot. Any error is a refusal.
+// Who may read what (DESIGN 2.2): judges intent on manifests, guards bytes of blobs. One look-up of stored verdicts;
+// what has run out or is pending is judged on the spot. Any error is a refusal.
 
 #include <optional>
 #include <string>
@@ -38,8 +38,8 @@ class Gate {
   struct Standing;
   Result<Standing> StandingOf(const Caller& caller, const storage::Repository& repository) const;
   // Passed, or the refusal as a value: the answer for this manifest under that standing.
-  Result<std::optional<Pass>> Judge(const Standing& standing, const storage::Repository& repository, const Digest& digest,
-                                    std::string* refusal, bool may_wait);
+  Result<std::optional<Pass>> Judge(const Standing& standing, const storage::Repository& repository,
+                                    const Digest& digest, std::string* refusal, bool may_wait);
 
   storage::Database& database_;
   Engine& engine_;
@@ -48,6 +48,7 @@ class Gate {
 };
 
 // "DENIED: …" for a person: what was refused, by which rules, and where to read more.
-std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest, const policy::Decision& decision);
+std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest,
+                        const policy::Decision& decision);
 
 }  // namespace bulwark::service

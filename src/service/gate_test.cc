@@ -35,7 +35,8 @@ TEST_F(GateTest, RefusesAPullByNameOfRuleCveAndFix) {
   PushBoth();
   EXPECT_EQ(Pull(As("pat"), kApp, "good"), "");
   const std::string refusal = Pull(As("pat"), kApp, "bad");
-  for (const char* part : {"denied DENIED: the pull is refused", "fixable-high", "CVE-2024-5171", "libaom", "1.0-2", "bulwark why team-a/app@sha256:"})
+  for (const char* part : {"denied DENIED: the pull is refused", "fixable-high", "CVE-2024-5171", "libaom", "1.0-2",
+                           "bulwark why team-a/app@sha256:"})
     EXPECT_NE(refusal.find(part), std::string::npos) << part << " in " << refusal;
   EXPECT_EQ(Pull(As("pat"), kApp, bad_.digest().str()), refusal);
   EXPECT_EQ(CountEvents("manifest.pull", audit::Outcome::kRefused), 2u);
@@ -99,7 +100,8 @@ TEST_F(GateTest, DeniedBytesAreNotMounted) {
   OpenPushes();
   PushBoth();
   Caller carol = As("carol");
-  carol.principal.scopes = std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {kApp, {Verb::kPull, Verb::kPush}}};
+  carol.principal.scopes =
+      std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {kApp, {Verb::kPull, Verb::kPush}}};
   EXPECT_FALSE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(bad_.layers[0]), Repo(kApp))));
   EXPECT_TRUE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(good_.layers[0]), Repo(kApp))));
 }
@@ -109,7 +111,8 @@ TEST_F(GateTest, APushIsRefusedByPolicy) {
   auto pushed = Push(alice_, kApp, bad_, "bad");
   ASSERT_FALSE(pushed);
   EXPECT_EQ(pushed.error().code, Errc::kDenied);
-  for (const char* part : {"DENIED: the push is refused", "CVE-2024-5171", "1.0-2"}) EXPECT_NE(pushed.error().message.find(part), std::string::npos) << pushed.error().message;
+  for (const char* part : {"DENIED: the push is refused", "CVE-2024-5171", "1.0-2"})
+    EXPECT_NE(pushed.error().message.find(part), std::string::npos) << pushed.error().message;
   EXPECT_EQ(Pull(alice_, kApp, "bad"), "not found MANIFEST_UNKNOWN: no manifest bad in team-a/app");
   EXPECT_EQ(CountEvents("manifest.push", audit::Outcome::kRefused), 1u);
   EXPECT_TRUE(Push(alice_, kApp, good_, "good"));
@@ -132,7 +135,9 @@ TEST_F(GateTest, NewDataDeniesAtOnceAndFreesSlowly) {
   StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith({}));
   PushBoth();
   EXPECT_EQ(Pull(As("pat"), kApp, "bad"), "");
-  auto swap = [&](std::shared_ptr<const advisory::Index> index) { Must(service_->inputs().ChangeIndex(std::move(index), [](storage::Tx&) { return Status(); })); };
+  auto swap = [&](std::shared_ptr<const advisory::Index> index) {
+    Must(service_->inputs().ChangeIndex(std::move(index), [](storage::Tx&) { return Status(); }));
+  };
   swap(IndexWith(known_));
   EXPECT_EQ(Pull(As("pat"), kApp, "bad"), "");  // the old verdict serves until the new one is there
   Drain();
@@ -153,13 +158,17 @@ TEST_F(GateTest, OnlyImagesWithChangedPackagesAreJudgedAgain) {
   PushBoth();
   known_.push_back({"CVE-2024-1", "libaom", "1.0-3"});
   Must(service_->inputs().ChangeIndex(IndexWith(known_), [](storage::Tx&) { return Status(); }));
-  auto pending = Must(database_->Read([&](const storage::ReadTx& tx) { return tx.Int("SELECT COUNT(DISTINCT digest) FROM verdicts WHERE pending <> 0", {}); }));
+  auto pending = Must(database_->Read([&](const storage::ReadTx& tx) {
+    return tx.Int("SELECT COUNT(DISTINCT digest) FROM verdicts WHERE pending <> 0", {});
+  }));
   EXPECT_EQ(pending, 1);
 }
 
 TEST_F(GateTest, TimeFlipsAVerdictWithoutAnybodyTouchingIt) {
   known_[0].fixed_at = clock_.Now();
-  StartWith({"policy: default\napplies_to: {repositories: [\"**\"], at: [push, pull, admission]}\nmode: enforce\nrules:\n  - id: old-fixes\n    deny: {severity: high, fix: available, fix_older_than: 7d}\n"}, IndexWith(known_));
+  StartWith({"policy: default\napplies_to: {repositories: [\"**\"], at: [push, pull, admission]}\nmode: "
+             "enforce\nrules:\n  - id: old-fixes\n    deny: {severity: high, fix: available, fix_older_than: 7d}\n"},
+            IndexWith(known_));
   PushBoth();
   EXPECT_EQ(Pull(As("pat"), kApp, "bad"), "");
   clock_.Step(7 * kDay - Millis(1));
@@ -195,7 +204,8 @@ TEST_F(GateTest, LyingConfigsLeaveGaps) {
   Image lying = ImageOf({DebianLayer({{"bash", "5.2-1"}})});
   Image other = ImageOf({DebianLayer({{"zlib", "1"}})});
   Image swapped = ManifestOf(other.config, formats::kOciConfig, lying.layers, "application/vnd.oci.image.layer.v1.tar");
-  Image short_config = ManifestOf(R"({"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}})", formats::kOciConfig, lying.layers, "a/b");
+  Image short_config = ManifestOf(R"({"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}})",
+                                  formats::kOciConfig, lying.layers, "a/b");
   ASSERT_TRUE(Push(alice_, kApp, swapped, "swapped"));
   ASSERT_TRUE(Push(alice_, kApp, short_config, "short"));
   EXPECT_NE(Pull(As("pat"), kApp, "swapped").find("diff_id"), std::string::npos) << Pull(As("pat"), kApp, "swapped");
@@ -204,7 +214,9 @@ TEST_F(GateTest, LyingConfigsLeaveGaps) {
 
 TEST_F(GateTest, ArtifactsHaveTheirOwnKey) {
   OpenPushes();
-  const Image chart = ManifestOf(R"({"name":"chart"})", "application/vnd.cncf.helm.config.v1+json", {Tar({{"chart/Chart.yaml", "name: chart\n"}})}, "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+  const Image chart =
+      ManifestOf(R"({"name":"chart"})", "application/vnd.cncf.helm.config.v1+json",
+                 {Tar({{"chart/Chart.yaml", "name: chart\n"}})}, "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
   ASSERT_TRUE(Push(alice_, kApp, chart, "chart"));
   EXPECT_EQ(Pull(As("pat"), kApp, "chart"), "");
   // Calling an image an artifact does not make it one.
@@ -219,8 +231,10 @@ TEST_F(GateTest, ArtifactsHaveTheirOwnKey) {
 TEST_F(GateTest, EvidenceOfADeniedImageStaysReadable) {
   StartWith({StrictPolicy("artifacts: deny\n", "pull, admission"), kOpenPushes}, IndexWith(known_));
   ASSERT_TRUE(Push(alice_, kApp, bad_, "bad"));
-  const std::string subject = R"("artifactType":"application/vnd.cyclonedx+json","subject":)" + DescriptorJson(bad_.media_type, bad_.manifest) + ",";
-  const Image sbom = ManifestOf("{}", "application/vnd.oci.empty.v1+json", {R"({"bomFormat":"CycloneDX"})"}, "application/vnd.cyclonedx+json", subject);
+  const std::string subject = R"("artifactType":"application/vnd.cyclonedx+json","subject":)" +
+                              DescriptorJson(bad_.media_type, bad_.manifest) + ",";
+  const Image sbom = ManifestOf("{}", "application/vnd.oci.empty.v1+json", {R"({"bomFormat":"CycloneDX"})"},
+                                "application/vnd.cyclonedx+json", subject);
   ASSERT_TRUE(Push(alice_, kApp, sbom, sbom.digest().str()));
   EXPECT_EQ(Pull(As("pat"), kApp, sbom.digest().str()), "");
   EXPECT_EQ(ReadBlob(As("pat"), kApp, sbom.layers[0]), "");
@@ -229,8 +243,12 @@ TEST_F(GateTest, EvidenceOfADeniedImageStaysReadable) {
 
 // As buildx makes it: an index of an image and a manifest whose layers are in-toto statements about the image.
 Image Attestation(const Image& about) {
-  const std::string statement = R"({"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://slsa.dev/provenance/v0.2","subject":[{"name":"x","digest":{"sha256":")" + about.digest().hex() + R"("}}],"predicate":{}})";
-  return ManifestOf(R"({"architecture":"unknown","os":"unknown","config":{},"rootfs":{"type":"layers","diff_ids":[")" + DigestOf(statement).str() + R"("]}})", formats::kOciConfig, {statement}, formats::kInTotoMediaType);
+  const std::string statement =
+      R"({"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://slsa.dev/provenance/v0.2","subject":[{"name":"x","digest":{"sha256":")" +
+      about.digest().hex() + R"("}}],"predicate":{}})";
+  return ManifestOf(R"({"architecture":"unknown","os":"unknown","config":{},"rootfs":{"type":"layers","diff_ids":[")" +
+                        DigestOf(statement).str() + R"("]}})",
+                    formats::kOciConfig, {statement}, formats::kInTotoMediaType);
 }
 
 TEST_F(GateTest, IndexesAreServedByTheirChildren) {
@@ -242,8 +260,11 @@ TEST_F(GateTest, IndexesAreServedByTheirChildren) {
   const Image only_bad = IndexOf({{&bad_}});
   ASSERT_TRUE(Push(alice_, kApp, only_bad, "only-bad"));
   EXPECT_NE(Pull(As("pat"), kApp, "only-bad").find("CVE-2024-5171"), std::string::npos);
-  auto id = Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(kApp)); }))->id;
-  EXPECT_EQ(Must(service_->engine().Current(id, index.digest()))[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome, policy::Outcome::kDeny);
+  auto id =
+      Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(kApp)); }))->id;
+  EXPECT_EQ(
+      Must(service_->engine().Current(id, index.digest()))[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome,
+      policy::Outcome::kDeny);
 }
 
 TEST_F(GateTest, AttestationChildrenAreNotImages) {
@@ -263,8 +284,11 @@ TEST_F(GateTest, AttestationChildrenAreNotImages) {
   const Image hidden = IndexOf({{&bad_, unknown}, {&good_}});
   ASSERT_TRUE(Push(alice_, kApp, good_, "good"));
   ASSERT_TRUE(Push(alice_, kApp, hidden, "hidden"));
-  auto id = Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(kApp)); }))->id;
-  EXPECT_EQ(Must(service_->engine().Current(id, hidden.digest()))[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome, policy::Outcome::kDeny);
+  auto id =
+      Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(kApp)); }))->id;
+  EXPECT_EQ(
+      Must(service_->engine().Current(id, hidden.digest()))[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome,
+      policy::Outcome::kDeny);
 }
 
 TEST_F(GateTest, ALateChildChangesItsIndex) {
@@ -276,7 +300,8 @@ TEST_F(GateTest, ALateChildChangesItsIndex) {
   ASSERT_TRUE(Push(alice_, kApp, good_, good_.digest().str()));
   Drain();
   EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
-  ASSERT_TRUE(registry().DeleteManifest(As("maria", kApp, {Verb::kPull, Verb::kDelete}), Repo(kApp), Reference(good_.digest())));
+  ASSERT_TRUE(registry().DeleteManifest(As("maria", kApp, {Verb::kPull, Verb::kDelete}), Repo(kApp),
+                                        Reference(good_.digest())));
   Drain();
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
 }
@@ -304,7 +329,9 @@ TEST_F(GateTest, VerdictsOutliveARestart) {
   EXPECT_NE(Pull(As("pat"), kApp, "bad"), "");
   EXPECT_EQ(Pull(As("pat"), kApp, "good"), "");
   EXPECT_EQ(analyzer_.analysed, analysed);
-  StartWith({StrictPolicy("", "admission"), kOpenPushes, "policy: open\napplies_to: {repositories: [\"**\"], at: [pull]}\nmode: audit\n"}, IndexWith(known_));
+  StartWith({StrictPolicy("", "admission"), kOpenPushes,
+             "policy: open\napplies_to: {repositories: [\"**\"], at: [pull]}\nmode: audit\n"},
+            IndexWith(known_));
   EXPECT_EQ(Pull(As("pat"), kApp, "bad"), "");  // another configuration: judged by it from the first request on
 }
 

@@ -1,7 +1,7 @@
-// Random histories of pushes, deletions, new data, policies, exceptions, sightings, restarts and clock steps. After each
-// step the stored verdicts of every manifest equal those computed from scratch: catalog, match and policy over the bytes
-// that were pushed, with a model of tags, inputs and the slow lifting of denials of its own. Nothing of service/ but the
-// registry's doors is used to compute what is expected.
+// Random histories of pushes, deletions, new data, policies, exceptions, sightings, restarts and clock steps. After
+// each step the stored verdicts of every manifest equal those computed from scratch: catalog, match and policy over the
+// bytes that were pushed, with a model of tags, inputs and the slow lifting of denials of its own. Nothing of service/
+// but the registry's doors is used to compute what is expected.
 
 #include <cstdlib>
 #include <random>
@@ -58,12 +58,16 @@ const std::vector<std::string>& Rests() {
   static const std::vector<std::string> rests = {
       "mode: enforce\nrules:\n  - id: high\n    deny: {severity: high, fix: available}\non_push: quarantine\n",
       "mode: enforce\nrules:\n  - id: high\n    deny: {severity: high, fix: available}\non_push: refuse\n",
-      "mode: enforce\nrules:\n  - id: old\n    deny: {severity: medium, fix: available, fix_older_than: 7d}\non_push: quarantine\n",
-      "mode: enforce\nrules:\n  - id: kev\n    deny: {kev: true}\n  - id: any\n    warn: {severity: low}\ngrace: {running_digests: 48h}\non_push: quarantine\n",
-      "mode: enforce\nrules:\n  - id: critical\n    deny: {severity: critical}\nstale_data: {72h: warn, 7d: deny}\ngrace: {running_digests: 72h}\non_push: quarantine\n",
+      "mode: enforce\nrules:\n  - id: old\n    deny: {severity: medium, fix: available, fix_older_than: 7d}\non_push: "
+      "quarantine\n",
+      "mode: enforce\nrules:\n  - id: kev\n    deny: {kev: true}\n  - id: any\n    warn: {severity: low}\ngrace: "
+      "{running_digests: 48h}\non_push: quarantine\n",
+      "mode: enforce\nrules:\n  - id: critical\n    deny: {severity: critical}\nstale_data: {72h: warn, 7d: "
+      "deny}\ngrace: {running_digests: 72h}\non_push: quarantine\n",
       "mode: warn\nrules:\n  - id: high\n    deny: {severity: high}\n",
       "mode: audit\nrules:\n  - id: high\n    deny: {severity: high}\n",
-      "mode: enforce\nrules:\n  - id: p1\n    deny: {packages: [p1]}\nartifacts: deny\nplatforms: [linux/amd64]\non_push: quarantine\n"};
+      "mode: enforce\nrules:\n  - id: p1\n    deny: {packages: [p1]}\nartifacts: deny\nplatforms: "
+      "[linux/amd64]\non_push: quarantine\n"};
   return rests;
 }
 
@@ -108,7 +112,9 @@ class HistoriesTest : public ServiceFixture {
     }
     auto chart = std::make_unique<Content>();
     chart->kind = Content::Kind::kArtifact;
-    chart->image = ManifestOf(R"({"name":"chart"})", "application/vnd.cncf.helm.config.v1+json", {Tar({{"chart/Chart.yaml", "name: chart\n"}})}, "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+    chart->image = ManifestOf(R"({"name":"chart"})", "application/vnd.cncf.helm.config.v1+json",
+                              {Tar({{"chart/Chart.yaml", "name: chart\n"}})},
+                              "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
     contents_.push_back(std::move(chart));
     AddIndex(0, 1);
     AddIndex(2, 3);
@@ -126,7 +132,8 @@ class HistoriesTest : public ServiceFixture {
     auto content = std::make_unique<Content>();
     content->kind = Content::Kind::kIndex;
     content->children = {contents_[a].get(), contents_[b].get()};
-    content->image = IndexOf({{&contents_[a]->image}, {&contents_[b]->image, R"({"os":"linux","architecture":"arm64"})"}});
+    content->image =
+        IndexOf({{&contents_[a]->image}, {&contents_[b]->image, R"({"os":"linux","architecture":"arm64"})"}});
     contents_.push_back(std::move(content));
   }
   const Content* ContentOf(const Digest& digest) {
@@ -141,7 +148,12 @@ class HistoriesTest : public ServiceFixture {
     std::vector<Vulnerability> now;
     for (int v = 0; v < 8; ++v) {
       if (!Chance(70)) continue;
-      Vulnerability vulnerability{"CVE-2024-100" + std::to_string(v), "p" + std::to_string(v % 5), Chance(75) ? "2" : "", static_cast<advisory::Severity>(2 + Pick(4)), kNever, Chance(15)};
+      Vulnerability vulnerability{"CVE-2024-100" + std::to_string(v),
+                                  "p" + std::to_string(v % 5),
+                                  Chance(75) ? "2" : "",
+                                  static_cast<advisory::Severity>(2 + Pick(4)),
+                                  kNever,
+                                  Chance(15)};
       if (Chance(60)) vulnerability.fixed_at = clock_.Now() - kDay * static_cast<int>(Pick(15));
       now.push_back(vulnerability);
     }
@@ -172,7 +184,9 @@ class HistoriesTest : public ServiceFixture {
     e.vulnerability = "CVE-2024-100" + std::to_string(Pick(8));
     e.package = Chance(50) ? "*" : "p" + std::to_string(Pick(5));
     e.repository = Chance(50) ? "**" : Chance(50) ? "team-a/app" : "team-b/x";
-    e.reference = Chance(40) ? "*" : Chance(50) ? "t" + std::to_string(Pick(3)) : contents_[Pick(6)]->image.digest().str();
+    e.reference = Chance(40)   ? "*"
+                  : Chance(50) ? "t" + std::to_string(Pick(3))
+                               : contents_[Pick(6)]->image.digest().str();
     e.reason = "risk_accepted";
     e.note = "test";
     e.expires = clock_.Now() + kDay * static_cast<int>(1 + Pick(6));
@@ -192,7 +206,8 @@ class HistoriesTest : public ServiceFixture {
     tags.insert(tag);
     Decision push = JudgeAll(key, next, tags)[0];
     auto pushed = Push(Pusher("admin", repository), repository, content.image, tag);
-    bool enters = push.outcome == Outcome::kAllow || push.outcome == Outcome::kWarn || (push.outcome == Outcome::kDeny && push.quarantine);
+    bool enters = push.outcome == Outcome::kAllow || push.outcome == Outcome::kWarn ||
+                  (push.outcome == Outcome::kDeny && push.quarantine);
     ASSERT_EQ(pushed.ok(), enters) << (pushed ? "pushed" : pushed.error().message);
     if (!enters) return;
     next.quarantined = next.quarantined || (push.outcome == Outcome::kDeny && push.quarantine);
@@ -222,7 +237,9 @@ class HistoriesTest : public ServiceFixture {
   }
   void Step() {
     switch (Pick(10)) {
-      case 0: case 1: case 2: return PushSomething();
+      case 0:
+      case 1:
+      case 2: return PushSomething();
       case 3: return DeleteSomething();
       case 4: return ChangeData();
       case 5: return ChangePolicy();
@@ -262,7 +279,9 @@ class HistoriesTest : public ServiceFixture {
     const Content& content = *ContentOf(key.second);
     std::array<Decision, 3> out;
     for (std::size_t i = 0; i < 3; ++i)
-      out[i] = content.kind == Content::Kind::kIndex ? JudgeIndex(key, content, kPoints[i]) : JudgeOne(key, content, stored.memory[i], stored, tags, kPoints[i]);
+      out[i] = content.kind == Content::Kind::kIndex
+                   ? JudgeIndex(key, content, kPoints[i])
+                   : JudgeOne(key, content, stored.memory[i], stored, tags, kPoints[i]);
     return out;
   }
 
@@ -282,7 +301,8 @@ class HistoriesTest : public ServiceFixture {
     return policy::DecideIndex(children, PoliciesNow(), key.first, at, clock_.Now());
   }
 
-  Decision JudgeOne(const Key& key, const Content& content, Memory& memory, const Stored& stored, const std::set<std::string>& tags, PointOfUse at) {
+  Decision JudgeOne(const Key& key, const Content& content, Memory& memory, const Stored& stored,
+                    const std::set<std::string>& tags, PointOfUse at) {
     const Time now = clock_.Now();
     match::Findings found;
     if (content.kind == Content::Kind::kImage) found = match::Find(content.inventory, *index_);
@@ -312,7 +332,8 @@ class HistoriesTest : public ServiceFixture {
     bool lifted = memory.judged && memory.decision.outcome == Outcome::kDeny && decision.outcome != Outcome::kDeny;
     if (lifted && policies == memory.policies && exceptions == memory.exceptions) {
       bool age = true;
-      for (const policy::Reason& reason : memory.decision.reasons) age = age && (reason.effect != policy::Effect::kDeny || reason.rule == "stale_data");
+      for (const policy::Reason& reason : memory.decision.reasons)
+        age = age && (reason.effect != policy::Effect::kDeny || reason.rule == "stale_data");
       if (memory.held_until) held = memory.held_until;
       else if (found.findings != memory.findings && !age) held = now + kDay;
       if (held && now >= *held) held.reset();
@@ -320,7 +341,14 @@ class HistoriesTest : public ServiceFixture {
     if (held) {
       Decision kept = memory.decision;
       if (!memory.held_until)
-        kept.reasons.insert(kept.reasons.begin(), {policy::Effect::kDeny, "", "lift_delay", "the advisory data no longer supports this denial; it is lifted on " + FormatTime(*held) + " unless that changes", 1, {}});
+        kept.reasons.insert(kept.reasons.begin(),
+                            {policy::Effect::kDeny,
+                             "",
+                             "lift_delay",
+                             "the advisory data no longer supports this denial; it is lifted on " + FormatTime(*held) +
+                                 " unless that changes",
+                             1,
+                             {}});
       decision = std::move(kept);
     }
     std::optional<Time> denied;
@@ -342,8 +370,11 @@ class HistoriesTest : public ServiceFixture {
       } else {
         expected = JudgeAll(key, stored, tags);
       }
-      auto id = Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(key.first)); }))->id;
-      auto verdicts = Must(database_->Read([&](const storage::ReadTx& tx) { return FindVerdicts(tx, id, key.second); }));
+      auto id = Must(database_->Read([&](const storage::ReadTx& tx) {
+                  return storage::ResolveRepository(tx, Repo(key.first));
+                }))->id;
+      auto verdicts =
+          Must(database_->Read([&](const storage::ReadTx& tx) { return FindVerdicts(tx, id, key.second); }));
       ASSERT_TRUE(verdicts);
       for (std::size_t i = 0; i < 3; ++i) {
         Decision is = (*verdicts)[i].decision, want = expected[i];
@@ -351,7 +382,9 @@ class HistoriesTest : public ServiceFixture {
         EXPECT_GT(is.valid_until, clock_.Now());
         is.valid_until = want.valid_until = kNever;  // an older look may end its own validity sooner
         ++compared_;
-        if (is != want) ADD_FAILURE() << key.first << "@" << key.second.short_str() << " " << policy::Name(kPoints[i]) << "\n  stored   " << DecisionJson(is) << "\n  computed " << DecisionJson(want);
+        if (is != want)
+          ADD_FAILURE() << key.first << "@" << key.second.short_str() << " " << policy::Name(kPoints[i])
+                        << "\n  stored   " << DecisionJson(is) << "\n  computed " << DecisionJson(want);
       }
       bool held = stored.quarantined && expected[0].outcome == Outcome::kDeny;
       bool open = !held && expected[1].outcome != Outcome::kDeny;

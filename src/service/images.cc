@@ -12,8 +12,11 @@ namespace {
 using auth::Verb;
 using policy::PointOfUse;
 
-ImageRow RowOf(const storage::Manifest& manifest, const Subject& subject, const Verdicts& verdicts, std::vector<std::string> tags) {
-  ImageRow row{manifest.digest, manifest.media_type, subject.kind, std::move(tags), manifest.size, subject.pushed, false, subject.summary, {}};
+ImageRow RowOf(const storage::Manifest& manifest, const Subject& subject, const Verdicts& verdicts,
+               std::vector<std::string> tags) {
+  ImageRow row{manifest.digest, manifest.media_type, subject.kind,
+               std::move(tags), manifest.size,       subject.pushed,
+               false,           subject.summary,     {}};
   for (PointOfUse at : kPoints) row.outcomes[IndexOf(at)] = verdicts[IndexOf(at)].decision.outcome;
   policy::Outcome push = row.outcomes[IndexOf(PointOfUse::kPush)];
   row.quarantined = subject.quarantined && (push == policy::Outcome::kDeny || push == policy::Outcome::kPending);
@@ -33,7 +36,8 @@ Result<Images::Found> Images::Find(const Caller& caller, const RepoName& name, c
   Found out{std::move(repository), {}, {}};
   BW_CHECK(service_.parts().database.Read([&](const storage::ReadTx& tx) -> Status {
     const auto* tag = std::get_if<TagName>(&reference);
-    BW_TRY(auto manifest, tag ? storage::FindManifest(tx, out.repository.id, *tag) : storage::FindManifest(tx, out.repository.id, std::get<Digest>(reference)));
+    BW_TRY(auto manifest, tag ? storage::FindManifest(tx, out.repository.id, *tag)
+                              : storage::FindManifest(tx, out.repository.id, std::get<Digest>(reference)));
     if (!manifest) return {Errc::kNotFound, "no image " + Text(reference) + " in " + name.str()};
     out.manifest = *std::move(manifest);
     BW_TRY(out.tags, storage::TagsOf(tx, out.manifest.id));
@@ -42,11 +46,13 @@ Result<Images::Found> Images::Find(const Caller& caller, const RepoName& name, c
   return out;
 }
 
-Result<storage::Page<ImageRow>> Images::List(const Caller& caller, const RepoName& name, const storage::PageRequest& page) {
+Result<storage::Page<ImageRow>> Images::List(const Caller& caller, const RepoName& name,
+                                             const storage::PageRequest& page) {
   BW_TRY(auto repository, service_.rights().Repository(caller, name, Verb::kReadReport, "report.read"));
   storage::Page<storage::Manifest> manifests;
   storage::Page<ImageRow> out;
-  BW_TRY(manifests, service_.parts().database.Read([&](const storage::ReadTx& tx) { return storage::ListManifests(tx, repository.id, page); }));
+  BW_TRY(manifests, service_.parts().database.Read(
+                        [&](const storage::ReadTx& tx) { return storage::ListManifests(tx, repository.id, page); }));
   for (const storage::Manifest& manifest : manifests.items) {
     auto verdicts = service_.engine().Current(repository.id, manifest.digest);
     if (!verdicts && verdicts.error().code == Errc::kNotFound) continue;  // deleted meanwhile
@@ -76,11 +82,13 @@ Result<Why> Images::Explain(const Caller& caller, const RepoName& name, const Re
     BW_TRY(Bytes bytes, storage::ManifestBytes(tx, found.manifest.id));
     BW_TRY(auto document, formats::ParseOciDocument(found.manifest.media_type, AsText(bytes)));
     for (const formats::Descriptor& descriptor : document.manifests) {
-      ChildRow child{descriptor.digest, descriptor.platform.value_or(formats::Platform{}).str(), true, true, policy::Outcome::kDeny};
+      ChildRow child{descriptor.digest, descriptor.platform.value_or(formats::Platform{}).str(), true, true,
+                     policy::Outcome::kDeny};
       BW_TRY(auto verdicts, FindVerdicts(tx, found.repository.id, child.digest));
       child.present = verdicts.has_value();
       if (verdicts) child.pull = (*verdicts)[IndexOf(PointOfUse::kPull)].decision.outcome;
-      BW_TRY(auto proven, tx.Int("SELECT 1 FROM attestations WHERE index_digest = ?1 AND child = ?2", {found.manifest.digest.str(), child.digest.str()}));
+      BW_TRY(auto proven, tx.Int("SELECT 1 FROM attestations WHERE index_digest = ?1 AND child = ?2",
+                                 {found.manifest.digest.str(), child.digest.str()}));
       child.runnable = !proven;
       out.children.push_back(std::move(child));
     }
@@ -89,7 +97,8 @@ Result<Why> Images::Explain(const Caller& caller, const RepoName& name, const Re
   return out;
 }
 
-Result<report::Report> Images::Report(const Caller& caller, const RepoName& name, const Reference& reference, std::optional<Time> as_of) {
+Result<report::Report> Images::Report(const Caller& caller, const RepoName& name, const Reference& reference,
+                                      std::optional<Time> as_of) {
   BW_TRY(Found found, Find(caller, name, reference));
   auto inputs = service_.inputs().Current();
   std::optional<ImageFacts> facts;
@@ -100,7 +109,8 @@ Result<report::Report> Images::Report(const Caller& caller, const RepoName& name
     return {};
   }));
   if (!subject) return Error{Errc::kNotFound, "no image " + Text(reference) + " in " + name.str()};
-  if (subject->kind == SubjectKind::kIndex) return Error{Errc::kInvalid, "an index of several images: ask for one of its children by digest"};
+  if (subject->kind == SubjectKind::kIndex)
+    return Error{Errc::kInvalid, "an index of several images: ask for one of its children by digest"};
   if (!facts) return Error{Errc::kConflict, "the image is being analysed"};
   // From here on only values.
   report::Report out;
@@ -111,7 +121,8 @@ Result<report::Report> Images::Report(const Caller& caller, const RepoName& name
   out.inventory = *facts->inventory;
   if (out.image) out.findings = match::Find(out.inventory, *inputs->index);
   out.exceptions = inputs->ExceptionsFor(found.repository.name, found.tags, out.digest);
-  out.revisions = {facts->set_version, facts->limits_version, inputs->epochs.data, inputs->index->data_date(), {}, "", Time{}};
+  out.revisions = {
+      facts->set_version, facts->limits_version, inputs->epochs.data, inputs->index->data_date(), {}, "", Time{}};
   out.revisions.as_of = as_of.value_or(inputs->index->data_date());
   if (!out.exceptions.empty()) out.revisions.exceptions = RevisionOf(out.exceptions);
   Material material{*subject, found.repository.name, found.tags, facts, {}, std::nullopt, std::nullopt};

@@ -18,10 +18,10 @@ struct ImageRow {
   std::string media_type;
   SubjectKind kind = SubjectKind::kImage;
   std::vector<std::string> tags;
-  std::uint64_t size = 0;        // of the manifest
+  std::uint64_t size = 0;  // of the manifest
   Time pushed{};
-  bool quarantined = false;      // and held back now
-  std::string summary;           // JSON
+  bool quarantined = false;  // and held back now
+  std::string summary;       // JSON
   std::array<policy::Outcome, kPoints.size()> outcomes{};
 };
 
@@ -46,9 +46,10 @@ class Images {
   explicit Images(Service& service) : service_(service) {}
   Result<storage::Page<ImageRow>> List(const Caller& caller, const RepoName& name, const storage::PageRequest& page);
   Result<Why> Explain(const Caller& caller, const RepoName& name, const Reference& reference);
-  // Computed from the stored facts and the data of now; `as_of` defaults to the data's date. kConflict: the facts are not
-  // there yet; kInvalid: an index (ask for a child).
-  Result<report::Report> Report(const Caller& caller, const RepoName& name, const Reference& reference, std::optional<Time> as_of);
+  // Computed from the stored facts and the data of now; `as_of` defaults to the data's date. kConflict: the facts are
+  // not there yet; kInvalid: an index (ask for a child).
+  Result<report::Report> Report(const Caller& caller, const RepoName& name, const Reference& reference,
+                                std::optional<Time> as_of);
 
  private:
   struct Found;

@@ -26,12 +26,14 @@ Status MarkAffected(storage::Tx& tx, const std::optional<std::vector<std::int64_
     return {};
   }
   for (std::int64_t key : *keys) {
-    BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1 WHERE pending = 0 AND digest IN (SELECT f.digest FROM package_images p "
-                     "JOIN image_facts f ON f.id = p.image WHERE p.package_key = ?2)",
-                     {Pending::kData, key}));
+    BW_CHECK(tx.Exec(
+        "UPDATE verdicts SET pending = ?1 WHERE pending = 0 AND digest IN (SELECT f.digest FROM package_images p "
+        "JOIN image_facts f ON f.id = p.image WHERE p.package_key = ?2)",
+        {Pending::kData, key}));
   }
   // Fresh data answers those at once that were judged by its age.
-  BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1 WHERE pending = 0 AND decision LIKE '%\"rule\":\"stale_data\"%'", {Pending::kData}));
+  BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1 WHERE pending = 0 AND decision LIKE '%\"rule\":\"stale_data\"%'",
+                   {Pending::kData}));
   return {};
 }
 

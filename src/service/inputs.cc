@@ -11,7 +11,8 @@ namespace {
 
 std::string ShortHash(const std::string& text) { return crypto::Sha256(AsBytes(text)).hex().substr(0, 16); }
 
-Result<std::vector<policy::Policy>> LoadPolicies(const storage::ReadTx& tx, const std::vector<policy::Policy>& configured) {
+Result<std::vector<policy::Policy>> LoadPolicies(const storage::ReadTx& tx,
+                                                 const std::vector<policy::Policy>& configured) {
   std::vector<policy::Policy> out = configured;
   auto has = [&](std::string_view name) {
     return std::any_of(out.begin(), out.end(), [&](const policy::Policy& p) { return p.name == name; });
@@ -36,21 +37,22 @@ Result<std::vector<policy::Policy>> LoadPolicies(const storage::ReadTx& tx, cons
 
 Result<std::vector<policy::Exception>> LoadExceptions(const storage::ReadTx& tx) {
   std::vector<policy::Exception> out;
-  BW_CHECK(tx.Each("SELECT id, vulnerability, package, repository, reference, reason, note, author, approver, approved, expires "
-                   "FROM exceptions WHERE approved <> 0 AND revoked = 0 ORDER BY id",
-                   {}, [&](const storage::Row& row) {
-                     out.push_back({row.Int(0), std::string(row.Text(1)), std::string(row.Text(2)), std::string(row.Text(3)),
-                                    std::string(row.Text(4)), std::string(row.Text(5)), std::string(row.Text(6)), std::string(row.Text(7)),
-                                    std::string(row.Text(8)), row.TimeAt(9), row.TimeAt(10)});
-                     return true;
-                   }));
+  BW_CHECK(tx.Each(
+      "SELECT id, vulnerability, package, repository, reference, reason, note, author, approver, approved, expires "
+      "FROM exceptions WHERE approved <> 0 AND revoked = 0 ORDER BY id",
+      {}, [&](const storage::Row& row) {
+        out.push_back({row.Int(0), std::string(row.Text(1)), std::string(row.Text(2)), std::string(row.Text(3)),
+                       std::string(row.Text(4)), std::string(row.Text(5)), std::string(row.Text(6)),
+                       std::string(row.Text(7)), std::string(row.Text(8)), row.TimeAt(9), row.TimeAt(10)});
+        return true;
+      }));
   return out;
 }
 
 }  // namespace
 
-std::vector<policy::Exception> Inputs::ExceptionsFor(const std::string& repository, const std::vector<std::string>& tags,
-                                                     const Digest& digest) const {
+std::vector<policy::Exception> Inputs::ExceptionsFor(const std::string& repository,
+                                                     const std::vector<std::string>& tags, const Digest& digest) const {
   std::vector<policy::Exception> out;
   for (const policy::Exception& exception : exceptions) {
     bool here = exception.reference == "*" || exception.reference == digest.str() ||
@@ -63,7 +65,8 @@ std::vector<policy::Exception> Inputs::ExceptionsFor(const std::string& reposito
 std::string Inputs::PolicyRevision(const std::string& repository) const {
   std::vector<std::string> parts;
   for (const policy::Policy& policy : policies) {
-    bool speaks = std::any_of(kPoints.begin(), kPoints.end(), [&](policy::PointOfUse at) { return policy::Applies(policy, repository, at); });
+    bool speaks = std::any_of(kPoints.begin(), kPoints.end(),
+                              [&](policy::PointOfUse at) { return policy::Applies(policy, repository, at); });
     if (speaks) parts.push_back(policy.name + "@" + policy.revision);
   }
   std::sort(parts.begin(), parts.end());
@@ -92,7 +95,8 @@ Status InputStore::Open(std::shared_ptr<const advisory::Index> index) {
   BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
     BW_TRY(auto judged_with, tx.Text("SELECT configured FROM judging WHERE id = 1", {}));
     if (judged_with != configured) {  // the configuration file, or this program's own policy, is another one
-      BW_CHECK(tx.Exec("UPDATE judging SET configured = ?1, policy_epoch = policy_epoch + 1 WHERE id = 1", {configured}));
+      BW_CHECK(
+          tx.Exec("UPDATE judging SET configured = ?1, policy_epoch = policy_epoch + 1 WHERE id = 1", {configured}));
       BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1", {Pending::kPolicy}));
     }
     BW_TRY(Epochs before, CurrentEpochs(tx));
@@ -126,7 +130,8 @@ Status InputStore::Change(std::string_view raise, const std::function<Status(sto
   return Publish(current_->index);
 }
 
-Status InputStore::ChangeIndex(std::shared_ptr<const advisory::Index> index, const std::function<Status(storage::Tx&)>& record) {
+Status InputStore::ChangeIndex(std::shared_ptr<const advisory::Index> index,
+                               const std::function<Status(storage::Tx&)>& record) {
   MutexLock lock(mutex_);
   auto affected = AffectedKeys(*current_->index, *index);
   std::string revision = index->revision();

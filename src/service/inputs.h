@@ -20,9 +20,11 @@ namespace bulwark::service {
 
 struct Inputs {
   Epochs epochs;
-  std::vector<policy::Policy> policies;        // enabled ones: of the configuration, of the database, else the built-in default
-  std::vector<policy::Exception> exceptions;   // approved and not revoked, expired ones too
-  std::shared_ptr<const advisory::Index> index;  // shared with the snapshots before and after; readers keep what they began with
+  std::vector<policy::Policy>
+      policies;  // enabled ones: of the configuration, of the database, else the built-in default
+  std::vector<policy::Exception> exceptions;  // approved and not revoked, expired ones too
+  std::shared_ptr<const advisory::Index>
+      index;  // shared with the snapshots before and after; readers keep what they began with
 
   std::vector<policy::Exception> ExceptionsFor(const std::string& repository, const std::vector<std::string>& tags,
                                                const Digest& digest) const;
@@ -36,7 +38,8 @@ class InputStore {
   // `configured`: policies of the configuration file; read-only. The database outlives it.
   InputStore(storage::Database& database, std::vector<policy::Policy> configured);
 
-  // Reads policies and exceptions, and takes `index` into use: what it may change is marked. kCorrupt: a stored policy does not parse.
+  // Reads policies and exceptions, and takes `index` into use: what it may change is marked. kCorrupt: a stored policy
+  // does not parse.
   Status Open(std::shared_ptr<const advisory::Index> index);
   std::shared_ptr<const Inputs> Current() const;  // waits while a change is being committed
   const std::vector<policy::Policy>& configured() const { return configured_; }

@@ -43,7 +43,8 @@ std::string Summary(const policy::Facts& facts, const Material& material) {
   auto of = [&](advisory::Severity severity) { return counts[static_cast<std::size_t>(severity)]; };
   formats::JsonWriter out;
   out.BeginObject().Field("critical", of(advisory::Severity::kCritical)).Field("high", of(advisory::Severity::kHigh));
-  out.Field("medium", of(advisory::Severity::kMedium)).Field("low", of(advisory::Severity::kLow) + of(advisory::Severity::kNone));
+  out.Field("medium", of(advisory::Severity::kMedium))
+      .Field("low", of(advisory::Severity::kLow) + of(advisory::Severity::kNone));
   out.Field("unknown", of(advisory::Severity::kUnknown)).Field("fixable", fixable).Field("known_exploited", exploited);
   std::uint64_t packages = material.facts ? material.facts->inventory->packages.size() : 0;
   out.Field("packages", packages).Field("gaps", std::uint64_t{facts.gaps.size()}).EndObject();
@@ -51,34 +52,42 @@ std::string Summary(const policy::Facts& facts, const Material& material) {
 }
 
 bool OnlyAge(const policy::Decision& denial) {
-  return std::all_of(denial.reasons.begin(), denial.reasons.end(),
-                     [](const policy::Reason& r) { return r.effect != policy::Effect::kDeny || r.rule == "stale_data"; });
+  return std::all_of(denial.reasons.begin(), denial.reasons.end(), [](const policy::Reason& r) {
+    return r.effect != policy::Effect::kDeny || r.rule == "stale_data";
+  });
 }
 
 // Whether nothing but what the advisory data says differs from what the previous denial rested on.
 bool OnlyFindingsMayDiffer(const Revisions& before, const Revisions& now) {
-  return before.facts == now.facts && before.policy == now.policy && before.trust == now.trust && before.exceptions == now.exceptions;
+  return before.facts == now.facts && before.policy == now.policy && before.trust == now.trust &&
+         before.exceptions == now.exceptions;
 }
 
 // Data tightens at once and loosens slowly: keeps a denial that the new data would lift, until its delay is over.
 void HoldLifted(const Verdict& previous, Verdict& verdict, std::vector<std::string>& events, PointOfUse at) {
   if (previous.decision.outcome != Outcome::kDeny || verdict.decision.outcome == Outcome::kDeny) return;
-  if (verdict.decision.outcome == Outcome::kPending || !OnlyFindingsMayDiffer(previous.revisions, verdict.revisions)) return;
+  if (verdict.decision.outcome == Outcome::kPending || !OnlyFindingsMayDiffer(previous.revisions, verdict.revisions))
+    return;
   bool held = previous.held_until.has_value();
   if (!held && (previous.revisions.findings == verdict.revisions.findings || OnlyAge(previous.decision))) return;
   Time until = held ? *previous.held_until : verdict.as_of + kLiftDelay;
   std::string point(policy::Name(at));
   if (verdict.as_of >= until) {
-    events.push_back(point + ": a denial is lifted, as the advisory data has said since " + FormatTime(until - kLiftDelay));
+    events.push_back(point + ": a denial is lifted, as the advisory data has said since " +
+                     FormatTime(until - kLiftDelay));
     return;
   }
   if (!held) events.push_back(point + ": new advisory data would lift a denial; it stays until " + FormatTime(until));
   policy::Decision kept = previous.decision;
   kept.valid_until = std::min(until, verdict.decision.valid_until);
   if (!held) {
-    kept.reasons.insert(kept.reasons.begin(),
-                        {policy::Effect::kDeny, "", "lift_delay",
-                         "the advisory data no longer supports this denial; it is lifted on " + FormatTime(until) + " unless that changes", 1, {}});
+    kept.reasons.insert(kept.reasons.begin(), {policy::Effect::kDeny,
+                                               "",
+                                               "lift_delay",
+                                               "the advisory data no longer supports this denial; it is lifted on " +
+                                                   FormatTime(until) + " unless that changes",
+                                               1,
+                                               {}});
   }
   verdict.decision = std::move(kept);
   verdict.held_until = until;
@@ -86,25 +95,29 @@ void HoldLifted(const Verdict& previous, Verdict& verdict, std::vector<std::stri
 
 void NoteChange(const Verdict& previous, const Verdict& verdict, PointOfUse at, std::vector<std::string>& events) {
   if (previous.decision.outcome == verdict.decision.outcome) return;
-  events.push_back(std::string(policy::Name(at)) + ": " + std::string(policy::Name(previous.decision.outcome)) + " became " +
-                   std::string(policy::Name(verdict.decision.outcome)));
+  events.push_back(std::string(policy::Name(at)) + ": " + std::string(policy::Name(previous.decision.outcome)) +
+                   " became " + std::string(policy::Name(verdict.decision.outcome)));
 }
 
 std::string FindingsRevision(const match::Findings& findings) {
   std::string all;
   for (const match::Finding& f : findings.findings) {
-    all += f.key + " " + f.id + " " + f.fixed_version + " " + std::to_string(f.fixed_at.time_since_epoch().count()) + " " + f.comparison;
-    for (auto part : {static_cast<int>(f.answer), static_cast<int>(f.state), static_cast<int>(f.severity), static_cast<int>(f.kind), f.known_exploited ? 1 : 0})
+    all += f.key + " " + f.id + " " + f.fixed_version + " " + std::to_string(f.fixed_at.time_since_epoch().count()) +
+           " " + f.comparison;
+    for (auto part : {static_cast<int>(f.answer), static_cast<int>(f.state), static_cast<int>(f.severity),
+                      static_cast<int>(f.kind), f.known_exploited ? 1 : 0})
       all += " " + std::to_string(part);
     all += " " + std::to_string(f.score) + "\n";
   }
-  for (const image::Gap& gap : findings.gaps) all += std::to_string(static_cast<int>(gap.kind)) + gap.path + " " + gap.reason + "\n";
+  for (const image::Gap& gap : findings.gaps)
+    all += std::to_string(static_cast<int>(gap.kind)) + gap.path + " " + gap.reason + "\n";
   return crypto::Sha256(AsBytes(all)).hex().substr(0, 16);
 }
 
 Judgement JudgeManifest(const Material& material, const Inputs& inputs, Time as_of, Revisions revisions) {
   match::Findings findings;
-  if (material.facts && material.facts->kind == SubjectKind::kImage) findings = match::Find(*material.facts->inventory, *inputs.index);
+  if (material.facts && material.facts->kind == SubjectKind::kImage)
+    findings = match::Find(*material.facts->inventory, *inputs.index);
   revisions.findings = FindingsRevision(findings);
   policy::Facts facts = ToPolicyFacts(material, inputs, std::move(findings));
   facts.running_since = material.running;  // Decide asks whether it ran when the denial began
@@ -155,7 +168,9 @@ Judgement JudgeIndex(const Material& material, const Inputs& inputs, Time as_of,
 
 Judgement Judge(const Material& material, const Inputs& inputs, Time as_of) {
   Revisions revisions;
-  revisions.facts = material.facts ? material.facts->revision : material.subject.kind == SubjectKind::kIndex ? "index" : "none";
+  revisions.facts = material.facts                                 ? material.facts->revision
+                    : material.subject.kind == SubjectKind::kIndex ? "index"
+                                                                   : "none";
   revisions.data = inputs.epochs.data;
   revisions.policy = inputs.PolicyRevision(material.repository);
   revisions.trust = "none";

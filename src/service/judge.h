@@ -26,17 +26,17 @@ struct IndexChild {
 // Everything that the verdicts of one manifest in one repository are a function of, besides Inputs and the time.
 struct Material {
   Subject subject;
-  std::string repository;                 // name
+  std::string repository;  // name
   std::vector<std::string> tags;
-  std::optional<ImageFacts> facts;        // of images and artifacts; nullopt: not analysed yet
-  std::vector<IndexChild> children;       // of indexes
-  std::optional<Time> running;            // last seen running (DESIGN 2.23)
+  std::optional<ImageFacts> facts;   // of images and artifacts; nullopt: not analysed yet
+  std::vector<IndexChild> children;  // of indexes
+  std::optional<Time> running;       // last seen running (DESIGN 2.23)
   std::optional<Verdicts> previous;
 };
 
 struct Judgement {
   Verdicts verdicts;
-  std::string summary;        // Subject::summary
+  std::string summary;              // Subject::summary
   std::vector<std::string> events;  // one sentence each, for the audit log
 };
 

@@ -1,8 +1,8 @@
 #include "service/layer_store.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "catalog/cataloger.h"
-#include "base/limits.h"
 #include "service/codec.h"
 
 namespace bulwark::service {
@@ -11,9 +11,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kRecent = 64;                     // records held in memory for the manifest that follows
-constexpr milliseconds kPatience{200};               // between looks at whether to stop
-constexpr milliseconds kAnalysisTime{15 * 60 * 1000};   // longest wait for one worker; then a blind gap
+constexpr std::size_t kRecent = 64;                    // records held in memory for the manifest that follows
+constexpr milliseconds kPatience{200};                 // between looks at whether to stop
+constexpr milliseconds kAnalysisTime{15 * 60 * 1000};  // longest wait for one worker; then a blind gap
 
 image::LayerRecord Failed(std::string reason) {
   image::LayerRecord record;
@@ -34,7 +34,8 @@ struct LayerStore::Pending {
   bool done = false;
 };
 
-LayerStore::LayerStore(storage::Database& database, const storage::BlobDriver& blobs, Analyzer& analyzer, ThreadPool& pool)
+LayerStore::LayerStore(storage::Database& database, const storage::BlobDriver& blobs, Analyzer& analyzer,
+                       ThreadPool& pool)
     : database_(database), blobs_(blobs), analyzer_(analyzer), pool_(pool) {}
 
 LayerStore::~LayerStore() {
@@ -68,7 +69,8 @@ void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pendi
   pending->follower.reset();
   LayerRecordPtr shared = record ? std::make_shared<const image::LayerRecord>(*std::move(record)) : nullptr;
   {
-    // Whoever waits gets the record now; the database follows (a verdict rests on the inventory, which is stored with it).
+    // Whoever waits gets the record now; the database follows (a verdict rests on the inventory, which is stored with
+    // it).
     MutexLock lock(mutex_);
     pending->record = shared;
     if (!shared) pending->failed = record.error();
@@ -77,7 +79,8 @@ void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pendi
   changed_.notify_all();
   if (shared) {
     Remember(digest, shared);
-    if (Status saved = Save(digest, *shared); !saved) LogError("layer record of " + digest.str() + ": " + saved.error().message);
+    if (Status saved = Save(digest, *shared); !saved)
+      LogError("layer record of " + digest.str() + ": " + saved.error().message);
   }
   MutexLock lock(mutex_);
   if (auto it = pending_.find(digest); it != pending_.end() && it->second == pending) pending_.erase(it);
@@ -147,7 +150,8 @@ Result<LayerRecordPtr> LayerStore::Get(const Digest& digest, milliseconds timeou
   return pending->record;
 }
 
-Result<LayerRecordPtr> LayerStore::ReadAgain(const Digest& digest, const LayerRecordPtr& record, const std::vector<image::Unread>& unread) {
+Result<LayerRecordPtr> LayerStore::ReadAgain(const Digest& digest, const LayerRecordPtr& record,
+                                             const std::vector<image::Unread>& unread) {
   BW_TRY(auto blob, blobs_.Open({0, digest}));
   if (blob->fd() < 0) return {Errc::kUnsupported, "the blob store gives no descriptor for analysis"};
   BW_TRY(image::LayerRecord more, analyzer_.ReadAgain(blob->fd(), blob->size(), *record, unread));
@@ -179,8 +183,9 @@ Status LayerStore::Save(const Digest& digest, const image::LayerRecord& record) 
   return database_.Write([&](storage::Tx& tx) -> Status {
     // Facts of older versions served until now.
     BW_CHECK(tx.Exec("DELETE FROM layer_records WHERE digest = ?1", {digest.str()}));
-    BW_CHECK(tx.Exec("INSERT INTO layer_records (digest, set_version, limits_version, complete, record) VALUES (?1, ?2, ?3, ?4, ?5)",
-                     {digest.str(), record.set_version, record.limits_version, record.complete, packed}));
+    BW_CHECK(tx.Exec(
+        "INSERT INTO layer_records (digest, set_version, limits_version, complete, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+        {digest.str(), record.set_version, record.limits_version, record.complete, packed}));
     return {};
   });
 }

@@ -36,7 +36,8 @@ class LayerStore {
   // kNotFound: no such blob. A record of older versions serves when `stale_serves`.
   Result<LayerRecordPtr> Get(const Digest& digest, std::chrono::milliseconds timeout);
   // Reads what merge found unread in that layer; the record with those facts, stored under the same key.
-  Result<LayerRecordPtr> ReadAgain(const Digest& digest, const LayerRecordPtr& record, const std::vector<image::Unread>& unread);
+  Result<LayerRecordPtr> ReadAgain(const Digest& digest, const LayerRecordPtr& record,
+                                   const std::vector<image::Unread>& unread);
   void Stop();  // whoever waits gets kCancelled from here on; what is under way is given up
   // Forgets records held in memory. Jobs under way go on.
   void DropCache();

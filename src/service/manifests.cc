@@ -21,12 +21,15 @@ Error UnknownManifest(const RepoName& name, const Reference& reference) {
 std::vector<storage::Edge> EdgesOf(const formats::OciDocument& document) {
   std::vector<storage::Edge> edges;
   if (document.config) edges.push_back({EdgeKind::kBlob, document.config->digest, document.config->size, true});
-  for (const formats::Descriptor& layer : document.layers) edges.push_back({EdgeKind::kBlob, layer.digest, layer.size, !MayBeElsewhere(layer)});
-  for (const formats::Descriptor& child : document.manifests) edges.push_back({EdgeKind::kChild, child.digest, std::nullopt, false});
+  for (const formats::Descriptor& layer : document.layers)
+    edges.push_back({EdgeKind::kBlob, layer.digest, layer.size, !MayBeElsewhere(layer)});
+  for (const formats::Descriptor& child : document.manifests)
+    edges.push_back({EdgeKind::kChild, child.digest, std::nullopt, false});
   return edges;
 }
 
-Result<std::optional<storage::Manifest>> Resolve(const storage::ReadTx& tx, storage::RepositoryId repository, const Reference& reference) {
+Result<std::optional<storage::Manifest>> Resolve(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                                 const Reference& reference) {
   if (const auto* tag = std::get_if<TagName>(&reference)) return storage::FindManifest(tx, repository, *tag);
   return storage::FindManifest(tx, repository, std::get<Digest>(reference));
 }
@@ -35,7 +38,8 @@ std::vector<std::string> Warnings(const Prepared& prepared) {
   std::vector<std::string> out;
   const policy::Decision& push = prepared.At(policy::PointOfUse::kPush);
   if (push.outcome == policy::Outcome::kDeny) {
-    std::string text = RefusalText("stored, but quarantined", prepared.material.repository, prepared.material.subject.digest, push);
+    std::string text =
+        RefusalText("stored, but quarantined", prepared.material.repository, prepared.material.subject.digest, push);
     out.push_back(text.substr(text.find(": ") + 2));
     return out;
   }
@@ -43,7 +47,8 @@ std::vector<std::string> Warnings(const Prepared& prepared) {
     if (reason.effect == policy::Effect::kWarn && out.size() < kShownWarnings) out.push_back(reason.message);
   const policy::Decision& pull = prepared.At(policy::PointOfUse::kPull);
   if (pull.outcome == policy::Outcome::kDeny) {
-    std::string text = RefusalText("pulls of it will be refused", prepared.material.repository, prepared.material.subject.digest, pull);
+    std::string text = RefusalText("pulls of it will be refused", prepared.material.repository,
+                                   prepared.material.subject.digest, pull);
     out.push_back(text.substr(text.find(": ") + 2));
   }
   return out;
@@ -70,7 +75,8 @@ struct Manifests::Incoming {
 
 Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name, const Reference& reference) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "manifest.pull"));
-  BW_TRY(auto manifest, d_.database.Read([&](const storage::ReadTx& tx) { return Resolve(tx, repository.id, reference); }));
+  BW_TRY(auto manifest,
+         d_.database.Read([&](const storage::ReadTx& tx) { return Resolve(tx, repository.id, reference); }));
   if (!manifest) return UnknownManifest(name, reference);
   // The verdict is that of the digest that is sent, whatever the tag does meanwhile.
   auto pass = d_.gate.Manifest(caller, repository, manifest->digest);
@@ -79,18 +85,21 @@ Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name
     return d_.rights.Refuse(caller, "manifest.pull", ObjectName(name, manifest->digest), pass.error());
   }
   BW_CHECK(d_.gate.Audit(caller, repository, manifest->digest, *pass));
-  BW_TRY(Bytes bytes, d_.database.Read([&](const storage::ReadTx& tx) { return storage::ManifestBytes(tx, manifest->id); }));
+  BW_TRY(Bytes bytes,
+         d_.database.Read([&](const storage::ReadTx& tx) { return storage::ManifestBytes(tx, manifest->id); }));
   d_.pulls.Count(caller, repository, manifest->digest);
   return ManifestAnswer{manifest->digest, manifest->media_type, std::make_shared<const std::string>(AsText(bytes))};
 }
 
-Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name, const Reference& reference, std::string_view content_type,
-                                      std::string bytes, const std::vector<TagName>& more_tags) {
+Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name, const Reference& reference,
+                                      std::string_view content_type, std::string bytes,
+                                      const std::vector<TagName>& more_tags) {
   BW_CHECK(d_.rights.Require(caller, name.str(), auth::Verb::kPush, "manifest.push"));
   if (bytes.size() > limits::kManifestBytes) return {Errc::kLimit, "SIZE_INVALID: the manifest is larger than 4 MiB"};
   const auto* digest = std::get_if<Digest>(&reference);
   Digest actual = crypto::HashWith(digest ? digest->algorithm() : DigestAlgorithm::kSha256, AsBytes(bytes));
-  if (digest && actual != *digest) return {Errc::kDigest, "DIGEST_INVALID: the bytes received are not " + digest->str()};
+  if (digest && actual != *digest)
+    return {Errc::kDigest, "DIGEST_INVALID: the bytes received are not " + digest->str()};
   auto document = formats::ParseOciDocument(content_type, bytes);
   if (!document) {
     Error error = document.error();
@@ -108,7 +117,8 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
   BW_TRY(auto missing, d_.database.Read([&](const storage::ReadTx& tx) {
     return storage::MissingBlobs(tx, incoming.repository.id, incoming.edges, d_.clock.Now());
   }));
-  if (!missing.empty()) return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: upload " + missing.front().str() + " first"};
+  if (!missing.empty())
+    return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: upload " + missing.front().str() + " first"};
 
   storage::NewManifest manifest;
   manifest.digest = incoming.digest;
@@ -151,7 +161,8 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
       verdict = d_.engine.Store(tx, prepared, incoming.repository.id);
       BW_CHECK(verdict);
       // An exception may name the tag that moved away.
-      for (const Digest& before : replaced) BW_CHECK(MarkPending(tx, incoming.repository.id, before, Pending::kException));
+      for (const Digest& before : replaced)
+        BW_CHECK(MarkPending(tx, incoming.repository.id, before, Pending::kException));
       audit::Event event = d_.rights.Event(caller, "manifest.push", ObjectName(name, incoming.digest));
       for (const std::string& tag : push.tags) event.reason += (event.reason.empty() ? "tags " : ", ") + tag;
       return audit::Record(tx, std::move(event));
@@ -165,13 +176,16 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
   return Error{Errc::kUnavailable, "the verdict changes faster than the push can be stored; push again"};
 }
 
-Status Manifests::CheckPushDecision(const Caller& caller, const RepoName& name, const Incoming& incoming, const Prepared& prepared) {
+Status Manifests::CheckPushDecision(const Caller& caller, const RepoName& name, const Incoming& incoming,
+                                    const Prepared& prepared) {
   const policy::Decision& push = prepared.At(policy::PointOfUse::kPush);
   if (push.outcome == policy::Outcome::kAllow || push.outcome == policy::Outcome::kWarn) return {};
   if (push.outcome == policy::Outcome::kDeny && push.quarantine) return {};
   std::string text;
   if (push.outcome == policy::Outcome::kPending) {
-    text = "DENIED: the push is refused: its analysis is not finished and the policy does not let unscanned images in; push again in a moment";
+    text =
+        "DENIED: the push is refused: its analysis is not finished and the policy does not let unscanned images in; "
+        "push again in a moment";
   } else {
     text = RefusalText("the push is refused", name.str(), incoming.digest, push);
     // There is nothing stored that a report could be read of.
@@ -197,7 +211,8 @@ Status Manifests::Delete(const Caller& caller, const RepoName& name, const Refer
   return done;
 }
 
-Result<std::vector<ReferrerDescriptor>> Manifests::Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
+Result<std::vector<ReferrerDescriptor>> Manifests::Referrers(const Caller& caller, const RepoName& name,
+                                                             const Digest& subject,
                                                              const std::optional<std::string>& artifact_type) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "referrers.list"));
   std::vector<ReferrerDescriptor> out;
@@ -208,7 +223,8 @@ Result<std::vector<ReferrerDescriptor>> Manifests::Referrers(const Caller& calle
       return storage::Referrers(tx, repository.id, subject, artifact_type, page);
     }));
     for (storage::Referrer& referrer : found.items)
-      out.push_back({referrer.digest, std::move(referrer.media_type), referrer.size, std::move(referrer.artifact_type), std::move(referrer.annotations)});
+      out.push_back({referrer.digest, std::move(referrer.media_type), referrer.size, std::move(referrer.artifact_type),
+                     std::move(referrer.annotations)});
     if (!found.next) break;
     page.after = *found.next;
   }

@@ -14,10 +14,10 @@ namespace bulwark::service {
 
 struct StoredPolicy {
   std::string name;
-  std::int64_t version = 0;      // 0: of the configuration file, or built in
+  std::int64_t version = 0;  // 0: of the configuration file, or built in
   bool enabled = true;
-  std::string source;            // "database", "configuration", "built-in"
-  std::string yaml;              // empty for those of the configuration file
+  std::string source;  // "database", "configuration", "built-in"
+  std::string yaml;    // empty for those of the configuration file
   std::string revision;
   Time changed{};
   std::string changed_by;
@@ -25,7 +25,7 @@ struct StoredPolicy {
 
 struct PolicyChange {
   std::string name;
-  std::string yaml;              // empty with enabled = false: the policy of that name is switched off (the built-in one too)
+  std::string yaml;  // empty with enabled = false: the policy of that name is switched off (the built-in one too)
   bool enabled = true;
   std::optional<std::int64_t> expected_version;  // kConflict if it is another one
 };
@@ -41,8 +41,8 @@ class Policies {
   Status Remove(const Caller& caller, const std::string& name);
 
  private:
-  Status Change(const Caller& caller, const std::string& name, const std::string& what, const std::vector<std::string>& globs,
-                const std::function<Status(storage::Tx&)>& change);
+  Status Change(const Caller& caller, const std::string& name, const std::string& what,
+                const std::vector<std::string>& globs, const std::function<Status(storage::Tx&)>& change);
   Service& service_;
 };
 

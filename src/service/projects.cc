@@ -50,7 +50,8 @@ Status Projects::Delete(const Caller& caller, const std::string& name) {
   });
 }
 
-Result<storage::Page<storage::Repository>> Projects::Repositories(const Caller& caller, const std::optional<std::string>& project,
+Result<storage::Page<storage::Repository>> Projects::Repositories(const Caller& caller,
+                                                                  const std::optional<std::string>& project,
                                                                   const storage::PageRequest& page) {
   storage::Database& database = service_.parts().database;
   std::optional<storage::ProjectId> id;
@@ -64,7 +65,8 @@ Result<storage::Page<storage::Repository>> Projects::Repositories(const Caller& 
   storage::PageRequest next = page;
   next.limit = limits::kPageMaximum;
   while (true) {
-    BW_TRY(auto found, database.Read([&](const storage::ReadTx& tx) { return storage::ListRepositories(tx, id, next); }));
+    BW_TRY(auto found,
+           database.Read([&](const storage::ReadTx& tx) { return storage::ListRepositories(tx, id, next); }));
     for (storage::Repository& repository : found.items) {
       BW_TRY(bool visible, Sees(caller, repository.name));
       if (!visible) continue;
@@ -98,7 +100,8 @@ Status Projects::ReportRunning(const Caller& caller, const RepoName& name, const
   BW_TRY(auto repository, service_.rights().Repository(caller, name, Verb::kPull, "running.report"));
   BW_TRY(bool scans, service_.rights().OwnerHolds(caller.principal, Verb::kScan, name.str()));
   if (caller.principal.kind != auth::PrincipalKind::kCluster && !scans)
-    return service_.rights().Refuse(caller, "running.report", name.str(), {Errc::kDenied, "DENIED: only clusters and scanners say what runs"});
+    return service_.rights().Refuse(caller, "running.report", name.str(),
+                                    {Errc::kDenied, "DENIED: only clusters and scanners say what runs"});
   BW_CHECK(service_.parts().database.Write([&](storage::Tx& tx) -> Status {
     for (const Digest& digest : digests) {
       BW_TRY(auto there, FindSubject(tx, repository.id, digest));

@@ -17,8 +17,9 @@ class Projects {
   // Those with a repository that the caller may see, or all for who manages everything.
   Result<storage::Page<storage::Project>> List(const Caller& caller, const storage::PageRequest& page);
   Result<storage::Project> Create(const Caller& caller, const std::string& name);  // kExists, kInvalid
-  Status Delete(const Caller& caller, const std::string& name);                    // kConflict while it has repositories
-  Result<storage::Page<storage::Repository>> Repositories(const Caller& caller, const std::optional<std::string>& project,
+  Status Delete(const Caller& caller, const std::string& name);  // kConflict while it has repositories
+  Result<storage::Page<storage::Repository>> Repositories(const Caller& caller,
+                                                          const std::optional<std::string>& project,
                                                           const storage::PageRequest& page);
   Status DeleteRepository(const Caller& caller, const RepoName& name);
   // Digests that run now (DESIGN 2.23). For clusters, and for who may scan.

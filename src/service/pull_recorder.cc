@@ -50,7 +50,8 @@ Status PullRecorder::Flush(What what) {
   Status written = database_.Write([&](storage::Tx& tx) -> Status {
     std::vector<storage::PullCount> pulls;
     for (const auto& [key, entry] : batch) {
-      pulls.push_back({key.repository, key.digest, storage::PrincipalId{key.principal}, storage::DayOf(entry.last), entry.count, entry.last});
+      pulls.push_back({key.repository, key.digest, storage::PrincipalId{key.principal}, storage::DayOf(entry.last),
+                       entry.count, entry.last});
       if (entry.cluster) BW_CHECK(SeenRunning(tx, key.repository, key.digest, key.principal, entry.last));
       audit::Event event;
       event.at = entry.last;
@@ -80,12 +81,16 @@ void PullRecorder::PutBack(std::map<Key, Entry> batch) {
   }
 }
 
-Status SeenRunning(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, std::int64_t principal, Time when) {
-  BW_CHECK(tx.Exec("INSERT INTO running_reports (repository, digest, principal, last) VALUES (?1, ?2, ?3, ?4) "
-                   "ON CONFLICT (repository, digest, principal) DO UPDATE SET last = excluded.last WHERE running_reports.last < excluded.last",
-                   {repository, digest.str(), principal, when}));
-  BW_TRY(auto denied, tx.Int("SELECT 1 FROM verdicts WHERE repository = ?1 AND digest = ?2 AND denied_since IS NOT NULL LIMIT 1",
-                             {repository, digest.str()}));
+Status SeenRunning(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, std::int64_t principal,
+                   Time when) {
+  BW_CHECK(
+      tx.Exec("INSERT INTO running_reports (repository, digest, principal, last) VALUES (?1, ?2, ?3, ?4) "
+              "ON CONFLICT (repository, digest, principal) DO UPDATE SET last = excluded.last WHERE "
+              "running_reports.last < excluded.last",
+              {repository, digest.str(), principal, when}));
+  BW_TRY(auto denied,
+         tx.Int("SELECT 1 FROM verdicts WHERE repository = ?1 AND digest = ?2 AND denied_since IS NOT NULL LIMIT 1",
+                {repository, digest.str()}));
   if (!denied) return {};
   return MarkPending(tx, repository, digest, Pending::kFacts);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Counts allowed pulls and writes them in batches: one row a day for what runs and for previews (DESIGN 2.23), one audit
-// record a minute, principal, repository and digest (DESIGN 2.25).
+// Counts allowed pulls and writes them in batches: one row a day for what runs and for previews (DESIGN 2.23), one
+// audit record a minute, principal, repository and digest (DESIGN 2.25).
 
 #include <cstdint>
 #include <map>
@@ -23,7 +23,8 @@ class PullRecorder {
   PullRecorder(storage::Database& database, const Clock& clock) : database_(database), clock_(clock) {}
 
   void Count(const Caller& caller, const storage::Repository& repository, const Digest& digest);
-  // Writes what is a minute old, what clusters pulled, or with kAll everything. On failure all is kept for the next time.
+  // Writes what is a minute old, what clusters pulled, or with kAll everything. On failure all is kept for the next
+  // time.
   enum class What { kDue, kAll };
   Status Flush(What what);
 
@@ -49,7 +50,9 @@ class PullRecorder {
   std::map<Key, Entry> entries_ BW_GUARDED_BY(mutex_);
 };
 
-// A digest was seen running at that time: by a cluster's pull, or reported. Its denied verdicts are judged again (grace).
-Status SeenRunning(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, std::int64_t principal, Time when);
+// A digest was seen running at that time: by a cluster's pull, or reported. Its denied verdicts are judged again
+// (grace).
+Status SeenRunning(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, std::int64_t principal,
+                   Time when);
 
 }  // namespace bulwark::service

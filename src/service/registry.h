@@ -1,10 +1,10 @@
 #pragma once
-// The registry's use cases: each checks rights, gates, does it and records it (audit in the same transaction). Blocking;
-// callers run them on the pool. http/registry adapts them to the OCI Distribution API.
+// The registry's use cases: each checks rights, gates, does it and records it (audit in the same transaction).
+// Blocking; callers run them on the pool. http/registry adapts them to the OCI Distribution API.
 //
-// Errors: kUnauthenticated, kDenied (with a message for the client; `Denial` in refusals of the gate), kNotFound (also for what the
-// caller may not see), kInvalid, kDigest, kRange, kLimit, kConflict, kUnsupported, kUnavailable, kIo. The OCI code that goes with
-// it stands in the message's prefix only where Errc cannot tell: see OciCode.
+// Errors: kUnauthenticated, kDenied (with a message for the client; `Denial` in refusals of the gate), kNotFound (also
+// for what the caller may not see), kInvalid, kDigest, kRange, kLimit, kConflict, kUnsupported, kUnavailable, kIo. The
+// OCI code that goes with it stands in the message's prefix only where Errc cannot tell: see OciCode.
 
 #include <cstdint>
 #include <memory>
@@ -46,13 +46,13 @@ struct ManifestAnswer {
 };
 
 struct UploadState {
-  std::string id;           // 32 hex digits
-  std::uint64_t offset = 0; // bytes received
+  std::string id;            // 32 hex digits
+  std::uint64_t offset = 0;  // bytes received
 };
 
 struct PushedManifest {
   Digest digest;
-  std::optional<Digest> subject;   // OCI-Subject
+  std::optional<Digest> subject;  // OCI-Subject
   std::vector<std::string> tags;
   // Set when the push was stored but policy holds the image back (quarantine), or warns: one sentence each.
   std::vector<std::string> warnings;
@@ -77,8 +77,9 @@ class UploadStream {
  public:
   virtual ~UploadStream() = default;
   virtual Status Append(ByteSpan bytes) = 0;
-  virtual Result<UploadState> End() = 0;                     // PATCH is done
-  virtual Result<BlobStat> Commit(const Digest& digest) = 0; // PUT (or monolithic POST) is done: verified, durable, leased
+  virtual Result<UploadState> End() = 0;  // PATCH is done
+  virtual Result<BlobStat> Commit(
+      const Digest& digest) = 0;  // PUT (or monolithic POST) is done: verified, durable, leased
 };
 
 class Registry {
@@ -93,27 +94,33 @@ class Registry {
   // Uploads.
   virtual Result<UploadState> StartUpload(const Caller&, const RepoName&) = 0;
   // nullopt: nothing to mount (or no right in `from`): start an upload instead.
-  virtual Result<std::optional<BlobStat>> MountBlob(const Caller&, const RepoName& to, const Digest&, const std::optional<RepoName>& from) = 0;
+  virtual Result<std::optional<BlobStat>> MountBlob(const Caller&, const RepoName& to, const Digest&,
+                                                    const std::optional<RepoName>& from) = 0;
   virtual Result<UploadState> UploadStatus(const Caller&, const RepoName&, std::string_view upload_id) = 0;
-  // `offset`: what the client says comes next (Content-Range), nullopt if it does not say. kRange with the true offset in the
-  // message otherwise; kConflict while another request holds the session.
-  virtual Result<std::unique_ptr<UploadStream>> ContinueUpload(const Caller&, const RepoName&, std::string_view upload_id,
+  // `offset`: what the client says comes next (Content-Range), nullopt if it does not say. kRange with the true offset
+  // in the message otherwise; kConflict while another request holds the session.
+  virtual Result<std::unique_ptr<UploadStream>> ContinueUpload(const Caller&, const RepoName&,
+                                                               std::string_view upload_id,
                                                                std::optional<std::uint64_t> offset) = 0;
   virtual Status CancelUpload(const Caller&, const RepoName&, std::string_view upload_id) = 0;
 
   // Manifests and tags.
   virtual Result<ManifestAnswer> GetManifest(const Caller&, const RepoName&, const Reference&) = 0;
-  virtual Result<PushedManifest> PutManifest(const Caller&, const RepoName&, const Reference&, std::string_view content_type,
-                                             std::string bytes, const std::vector<TagName>& more_tags) = 0;
-  virtual Status DeleteManifest(const Caller&, const RepoName&, const Reference&) = 0;  // a tag reference deletes the tag only
+  virtual Result<PushedManifest> PutManifest(const Caller&, const RepoName&, const Reference&,
+                                             std::string_view content_type, std::string bytes,
+                                             const std::vector<TagName>& more_tags) = 0;
+  virtual Status DeleteManifest(const Caller&, const RepoName&,
+                                const Reference&) = 0;  // a tag reference deletes the tag only
   virtual Result<Page> ListTags(const Caller&, const RepoName&, std::size_t n, std::string_view last) = 0;
-  virtual Result<Page> ListRepositories(const Caller&, std::size_t n, std::string_view last) = 0;  // those the caller may see
+  virtual Result<Page> ListRepositories(const Caller&, std::size_t n,
+                                        std::string_view last) = 0;  // those the caller may see
   virtual Result<std::vector<ReferrerDescriptor>> Referrers(const Caller&, const RepoName&, const Digest& subject,
                                                             const std::optional<std::string>& artifact_type) = 0;
 };
 
-// The OCI error code of an error of Registry ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "DENIED", …) where its Errc and the route do not
-// decide it: messages of such errors begin with "CODE: ". Splits that off; empty code if there is none.
+// The OCI error code of an error of Registry ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "DENIED", …) where its Errc and
+// the route do not decide it: messages of such errors begin with "CODE: ". Splits that off; empty code if there is
+// none.
 struct CodedMessage {
   std::string_view code;
   std::string_view message;

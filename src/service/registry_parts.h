@@ -38,20 +38,22 @@ class Blobs {
   Result<BlobStat> Stat(const Caller& caller, const RepoName& name, const Digest& digest);
   Result<OpenedBlob> Open(const Caller& caller, const RepoName& name, const Digest& digest);
   Status Delete(const Caller& caller, const RepoName& name, const Digest& digest);
-  Result<std::optional<BlobStat>> Mount(const Caller& caller, const RepoName& to, const Digest& digest, const std::optional<RepoName>& from);
+  Result<std::optional<BlobStat>> Mount(const Caller& caller, const RepoName& to, const Digest& digest,
+                                        const std::optional<RepoName>& from);
 
  private:
   RegistryDeps& d_;
 };
 
-// Sessions are rows bound to (id, principal, repository); what is open in memory hangs on the id and is found only after
-// the row was. One request at a time holds a session.
+// Sessions are rows bound to (id, principal, repository); what is open in memory hangs on the id and is found only
+// after the row was. One request at a time holds a session.
 class Uploads {
  public:
   explicit Uploads(RegistryDeps& deps) : d_(deps) {}
   Result<UploadState> Start(const Caller& caller, const RepoName& name);
   Result<UploadState> State(const Caller& caller, const RepoName& name, std::string_view id);
-  Result<std::unique_ptr<UploadStream>> Continue(const Caller& caller, const RepoName& name, std::string_view id, std::optional<std::uint64_t> offset);
+  Result<std::unique_ptr<UploadStream>> Continue(const Caller& caller, const RepoName& name, std::string_view id,
+                                                 std::optional<std::uint64_t> offset);
   Status Cancel(const Caller& caller, const RepoName& name, std::string_view id);
   // Closes what was idle for that long; the spools stay and are opened again on demand.
   void CloseIdle(Millis idle);
@@ -67,15 +69,16 @@ class Uploads {
 
   RegistryDeps& d_;
   Mutex mutex_;
-  std::map<std::string, std::shared_ptr<Session>, std::less<>> sessions_ BW_GUARDED_BY(mutex_);  // shared with the stream that holds it
+  std::map<std::string, std::shared_ptr<Session>, std::less<>> sessions_
+      BW_GUARDED_BY(mutex_);  // shared with the stream that holds it
 };
 
 class Manifests {
  public:
   explicit Manifests(RegistryDeps& deps) : d_(deps) {}
   Result<ManifestAnswer> Get(const Caller& caller, const RepoName& name, const Reference& reference);
-  Result<PushedManifest> Put(const Caller& caller, const RepoName& name, const Reference& reference, std::string_view content_type,
-                             std::string bytes, const std::vector<TagName>& more_tags);
+  Result<PushedManifest> Put(const Caller& caller, const RepoName& name, const Reference& reference,
+                             std::string_view content_type, std::string bytes, const std::vector<TagName>& more_tags);
   Status Delete(const Caller& caller, const RepoName& name, const Reference& reference);
   Result<std::vector<ReferrerDescriptor>> Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
                                                     const std::optional<std::string>& artifact_type);
@@ -83,7 +86,8 @@ class Manifests {
  private:
   struct Incoming;
   Result<PushedManifest> Store(const Caller& caller, const RepoName& name, const Incoming& incoming);
-  Status CheckPushDecision(const Caller& caller, const RepoName& name, const Incoming& incoming, const Prepared& prepared);
+  Status CheckPushDecision(const Caller& caller, const RepoName& name, const Incoming& incoming,
+                           const Prepared& prepared);
 
   RegistryDeps& d_;
 };
@@ -99,7 +103,8 @@ class Tags {
 };
 
 // The repository, made by this push if it is absent: inside an existing project and with the right to create.
-Result<storage::Repository> RepositoryForPush(RegistryDeps& deps, const Caller& caller, const RepoName& name, std::string_view action);
+Result<storage::Repository> RepositoryForPush(RegistryDeps& deps, const Caller& caller, const RepoName& name,
+                                              std::string_view action);
 
 // A registry with `close_idle_uploads` for the background.
 struct RegistryService {

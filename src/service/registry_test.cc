@@ -1,5 +1,5 @@
-// Push, pull and their refusals (distribution-spec 1.1; specs/attacks.md: upload-session-foreign, upload-offset-forgery,
-// delete-guards, referrers-of-private, search-and-cursor-leak).
+// Push, pull and their refusals (distribution-spec 1.1; specs/attacks.md: upload-session-foreign,
+// upload-offset-forgery, delete-guards, referrers-of-private, search-and-cursor-leak).
 
 #include "service/registry.h"
 
@@ -52,7 +52,8 @@ TEST_F(RegistryTest, StrangersLearnNothing) {
   EXPECT_EQ(of_real, "not found NAME_UNKNOWN: no repository team-a/app");
   EXPECT_EQ(of_none, "not found NAME_UNKNOWN: no repository team-a/nil");
   EXPECT_EQ(PushBlob(Pusher("bob", "team-a/app"), "team-a/app", "x").error().code, Errc::kNotFound);
-  EXPECT_EQ(PushBlob(As("pat", "team-a/app", {Verb::kPull, Verb::kPush}), "team-a/app", "x").error().code, Errc::kDenied);
+  EXPECT_EQ(PushBlob(As("pat", "team-a/app", {Verb::kPull, Verb::kPush}), "team-a/app", "x").error().code,
+            Errc::kDenied);
   Caller anonymous;
   EXPECT_EQ(registry().GetManifest(anonymous, Repo("team-a/app"), Ref("v1")).error().code, Errc::kUnauthenticated);
   auto seen = Must(registry().ListRepositories(As("bob"), 100, ""));
@@ -77,9 +78,12 @@ TEST_F(RegistryTest, UploadsBelongToOnePrincipalInOneRepository) {
     EXPECT_EQ(registry().ContinueUpload(alice_, Repo("team-a/app"), upload.id, 4).error().code, Errc::kConflict);
     EXPECT_EQ(Must(stream->End()).offset, 4u);
   }
-  for (auto& [caller, repository] : std::vector<std::pair<Caller, std::string>>{
-           {Pusher("carol", "team-a/app"), "team-a/app"}, {Pusher("alice", "team-a/other"), "team-a/other"}, {Pusher("admin", "team-a/app"), "team-a/app"}}) {
-    EXPECT_EQ(registry().UploadStatus(caller, Repo(repository), upload.id).error().message, "BLOB_UPLOAD_UNKNOWN: no such upload here");
+  for (auto& [caller, repository] :
+       std::vector<std::pair<Caller, std::string>>{{Pusher("carol", "team-a/app"), "team-a/app"},
+                                                   {Pusher("alice", "team-a/other"), "team-a/other"},
+                                                   {Pusher("admin", "team-a/app"), "team-a/app"}}) {
+    EXPECT_EQ(registry().UploadStatus(caller, Repo(repository), upload.id).error().message,
+              "BLOB_UPLOAD_UNKNOWN: no such upload here");
     EXPECT_FALSE(registry().ContinueUpload(caller, Repo(repository), upload.id, 4));
     EXPECT_FALSE(registry().CancelUpload(caller, Repo(repository), upload.id));
   }
@@ -164,7 +168,8 @@ TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
   EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, Repo("team-a/app"))));
   EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, std::nullopt)));
   Caller carol = As("carol");
-  carol.principal.scopes = std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};
+  carol.principal.scopes =
+      std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};
   auto mounted = Must(registry().MountBlob(carol, Repo("team-a/y"), layer, Repo("team-a/app")));
   ASSERT_TRUE(mounted);
   EXPECT_EQ(mounted->size, image_.layers[0].size());
@@ -172,8 +177,11 @@ TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
 
 TEST_F(RegistryTest, ReferrersStayInTheirRepository) {
   Must(Push(alice_, "team-a/app", image_, "v1"));
-  const std::string subject = R"("artifactType":"application/vnd.dev.cosign.artifact.sig.v1+json","annotations":{"a":"b"},"subject":)" + DescriptorJson(image_.media_type, image_.manifest) + ",";
-  Image signature = ManifestOf("{}", "application/vnd.oci.empty.v1+json", {"{\"sig\":1}"}, "application/octet-stream", subject);
+  const std::string subject =
+      R"("artifactType":"application/vnd.dev.cosign.artifact.sig.v1+json","annotations":{"a":"b"},"subject":)" +
+      DescriptorJson(image_.media_type, image_.manifest) + ",";
+  Image signature =
+      ManifestOf("{}", "application/vnd.oci.empty.v1+json", {"{\"sig\":1}"}, "application/octet-stream", subject);
   auto pushed = Must(Push(alice_, "team-a/app", signature, signature.digest().str()));
   ASSERT_TRUE(pushed.subject);
   auto list = Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), std::nullopt));

@@ -25,8 +25,8 @@ Status Rights::Require(const Caller& caller, std::string_view repository, Verb v
   if (allowed) return {};
   if (caller.principal.kind == auth::PrincipalKind::kAnonymous) return {Errc::kUnauthenticated, "log in first"};
   BW_TRY(bool sees, Holds(caller.principal, Verb::kPull, repository));
-  Error error = sees ? Error{Errc::kDenied, "DENIED: " + caller.principal.name + " has no right to " + std::string(auth::Name(verb)) +
-                                                " in " + std::string(repository)}
+  Error error = sees ? Error{Errc::kDenied, "DENIED: " + caller.principal.name + " has no right to " +
+                                                std::string(auth::Name(verb)) + " in " + std::string(repository)}
                      : Error{Errc::kNotFound, "NAME_UNKNOWN: no repository " + std::string(repository)};
   return Refuse(caller, action, repository, std::move(error));
 }
@@ -37,13 +37,16 @@ Status Rights::RequireAnywhere(const Caller& caller, Verb verb, std::string_view
     if (allowed) return {};
   }
   if (caller.principal.kind == auth::PrincipalKind::kAnonymous) return {Errc::kUnauthenticated, "log in first"};
-  return Refuse(caller, action, object,
-                {Errc::kDenied, "DENIED: " + caller.principal.name + " has no right to " + std::string(auth::Name(verb))});
+  return Refuse(
+      caller, action, object,
+      {Errc::kDenied, "DENIED: " + caller.principal.name + " has no right to " + std::string(auth::Name(verb))});
 }
 
-Result<storage::Repository> Rights::Repository(const Caller& caller, const RepoName& name, Verb verb, std::string_view action) {
+Result<storage::Repository> Rights::Repository(const Caller& caller, const RepoName& name, Verb verb,
+                                               std::string_view action) {
   BW_CHECK(Require(caller, name.str(), verb, action));
-  BW_TRY(auto repository, database_.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, name); }));
+  BW_TRY(auto repository,
+         database_.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, name); }));
   if (!repository) return {Errc::kNotFound, "NAME_UNKNOWN: no repository " + name.str()};
   return *std::move(repository);
 }

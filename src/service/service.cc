@@ -44,7 +44,8 @@ struct Service::State {
 Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Service::~Service() { StopBackground(); }
 
-Result<std::unique_ptr<Service>> Service::Open(const ServiceParts& parts, std::shared_ptr<const advisory::Index> index, ServiceOptions options) {
+Result<std::unique_ptr<Service>> Service::Open(const ServiceParts& parts, std::shared_ptr<const advisory::Index> index,
+                                               ServiceOptions options) {
   auto state = std::make_unique<State>(parts, std::move(options));
   BW_CHECK(state->inputs.Open(std::move(index)));
   BW_CHECK(state->engine.QueueOutdatedFacts());
@@ -52,7 +53,8 @@ Result<std::unique_ptr<Service>> Service::Open(const ServiceParts& parts, std::s
 }
 
 void Service::StartBackground(unsigned workers) {
-  state_->background = std::make_unique<Background>(state_->engine, state_->pulls, state_->layers, *state_->registry.uploads, workers);
+  state_->background =
+      std::make_unique<Background>(state_->engine, state_->pulls, state_->layers, *state_->registry.uploads, workers);
 }
 
 void Service::StopBackground() {

@@ -25,14 +25,14 @@ class PullRecorder;
 class Rights;
 
 struct ServiceOptions {
-  std::vector<policy::Policy> policies;  // of the configuration file, read-only in the API
-  unsigned analysis_threads = 8;         // wait for workers
+  std::vector<policy::Policy> policies;            // of the configuration file, read-only in the API
+  unsigned analysis_threads = 8;                   // wait for workers
   std::uint64_t blob_bytes = limits::kLayerBytes;  // largest blob accepted
 };
 
 // What it is built on. All outlive the service.
 struct ServiceParts {
-  storage::Database& database;           // migrated: Migrations() of storage, auth, audit and of this folder
+  storage::Database& database;  // migrated: Migrations() of storage, auth, audit and of this folder
   storage::BlobDriver& blobs;
   auth::Authenticator& authenticator;
   Analyzer& analyzer;
@@ -56,7 +56,7 @@ class Service {
   PullRecorder& pulls();
   Rights& rights();
   const ServiceParts& parts() const;
-  void Wake();            // something became pending
+  void Wake();  // something became pending
 
  private:
   struct State;

@@ -61,14 +61,17 @@ class InProcessAnalyzer final : public Analyzer {
     std::uint64_t size_ = 0;
   };
 
-  Result<std::unique_ptr<LayerFollower>> Follow(int fd) override { return std::unique_ptr<LayerFollower>(std::make_unique<Follower>(*this, fd)); }
+  Result<std::unique_ptr<LayerFollower>> Follow(int fd) override {
+    return std::unique_ptr<LayerFollower>(std::make_unique<Follower>(*this, fd));
+  }
   Result<image::LayerRecord> Read(int fd, std::uint64_t size) override {
     ++analysed;
     if (broken) return {Errc::kInternal, "the worker died of signal 11"};
     FileSource source(fd, size);
     return catalog::AnalyzeLayer(source);
   }
-  Result<image::LayerRecord> ReadAgain(int fd, std::uint64_t size, const image::LayerRecord& record, const std::vector<image::Unread>& unread) override {
+  Result<image::LayerRecord> ReadAgain(int fd, std::uint64_t size, const image::LayerRecord& record,
+                                       const std::vector<image::Unread>& unread) override {
     FileSource source(fd, size);
     image::LayerRecord out = record;
     BW_CHECK(catalog::ReadAgain(source, out, unread));
@@ -111,7 +114,8 @@ inline std::string DebianLayer(const std::map<std::string, std::string>& package
   std::string status;
   for (const auto& [name, version] : packages)
     status += "Package: " + name + "\nStatus: install ok installed\nVersion: " + version + "\nArchitecture: amd64\n\n";
-  return Tar({{"etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n"}, {"var/lib/dpkg/status", status}});
+  return Tar({{"etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n"},
+              {"var/lib/dpkg/status", status}});
 }
 
 struct Image {
@@ -122,25 +126,29 @@ struct Image {
 };
 
 inline std::string DescriptorJson(std::string_view type, const std::string& bytes, const std::string& extra = "") {
-  return R"({"mediaType":")" + std::string(type) + R"(","digest":")" + DigestOf(bytes).str() + R"(","size":)" + std::to_string(bytes.size()) + extra + "}";
+  return R"({"mediaType":")" + std::string(type) + R"(","digest":")" + DigestOf(bytes).str() + R"(","size":)" +
+         std::to_string(bytes.size()) + extra + "}";
 }
 
-inline Image ManifestOf(std::string config, std::string_view config_type, std::vector<std::string> layers, std::string_view layer_type, const std::string& extra = "") {
+inline Image ManifestOf(std::string config, std::string_view config_type, std::vector<std::string> layers,
+                        std::string_view layer_type, const std::string& extra = "") {
   Image image;
   image.config = std::move(config);
   image.layers = std::move(layers);
   std::string list;
   for (const std::string& layer : image.layers) list += (list.empty() ? "" : ",") + DescriptorJson(layer_type, layer);
-  image.manifest = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)" + extra + R"("config":)" +
-                   DescriptorJson(config_type, image.config) + R"(,"layers":[)" + list + "]}";
+  image.manifest = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)" + extra +
+                   R"("config":)" + DescriptorJson(config_type, image.config) + R"(,"layers":[)" + list + "]}";
   return image;
 }
 
 inline Image ImageOf(std::vector<std::string> layers, const std::string& architecture = "amd64") {
   std::string ids;
   for (const std::string& layer : layers) ids += (ids.empty() ? "\"" : ",\"") + DigestOf(layer).str() + "\"";
-  std::string config = R"({"architecture":")" + architecture + R"(","os":"linux","rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
-  return ManifestOf(std::move(config), formats::kOciConfig, std::move(layers), "application/vnd.oci.image.layer.v1.tar");
+  std::string config =
+      R"({"architecture":")" + architecture + R"(","os":"linux","rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
+  return ManifestOf(std::move(config), formats::kOciConfig, std::move(layers),
+                    "application/vnd.oci.image.layer.v1.tar");
 }
 
 struct IndexEntry {
@@ -152,8 +160,10 @@ inline Image IndexOf(const std::vector<IndexEntry>& entries) {
   image.media_type = formats::kOciIndex;
   std::string list;
   for (const IndexEntry& entry : entries)
-    list += (list.empty() ? "" : ",") + DescriptorJson(entry.image->media_type, entry.image->manifest, R"(,"platform":)" + entry.platform_json);
-  image.manifest = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)" + list + "]}";
+    list += (list.empty() ? "" : ",") +
+            DescriptorJson(entry.image->media_type, entry.image->manifest, R"(,"platform":)" + entry.platform_json);
+  image.manifest =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)" + list + "]}";
   return image;
 }
 
@@ -161,7 +171,7 @@ inline Image IndexOf(const std::vector<IndexEntry>& entries) {
 struct Vulnerability {
   std::string id, package, fixed;  // fixed empty: open
   advisory::Severity severity = advisory::Severity::kHigh;
-  Time fixed_at = kNever;          // unknown counts as old
+  Time fixed_at = kNever;  // unknown counts as old
   bool exploited = false;
 };
 
@@ -182,7 +192,8 @@ class ServiceFixture : public ::testing::Test {
 
   void Start(std::shared_ptr<const advisory::Index> index, ServiceOptions options = {}) {
     service_.reset();
-    service_ = Must(Service::Open({*database_, *blobs_, *authenticator_, analyzer_, clock_}, std::move(index), std::move(options)));
+    service_ = Must(
+        Service::Open({*database_, *blobs_, *authenticator_, analyzer_, clock_}, std::move(index), std::move(options)));
   }
   void StartWith(const std::vector<std::string>& policies, std::shared_ptr<const advisory::Index> index) {
     ServiceOptions options;
@@ -206,7 +217,8 @@ class ServiceFixture : public ::testing::Test {
     });
     ASSERT_TRUE(made) << made.error().message;
   }
-  Status User(storage::Tx& tx, const std::string& name, std::string_view role, std::string_view where, auth::PrincipalKind kind = auth::PrincipalKind::kUser) {
+  Status User(storage::Tx& tx, const std::string& name, std::string_view role, std::string_view where,
+              auth::PrincipalKind kind = auth::PrincipalKind::kUser) {
     BW_TRY(auto user, auth::CreateUser(tx, name, "$argon2id$unusable", kind, clock_.Now()));
     BW_CHECK(auth::AddGrant(tx, user.id, role, where));
     users_[name] = {kind, user.id, name, false, std::nullopt};
@@ -221,7 +233,9 @@ class ServiceFixture : public ::testing::Test {
     caller.principal.scopes = std::vector<auth::Scope>{{repository, std::move(verbs)}};
     return caller;
   }
-  Caller Pusher(const std::string& name, const std::string& repository) { return As(name, repository, {auth::Verb::kPull, auth::Verb::kPush}); }
+  Caller Pusher(const std::string& name, const std::string& repository) {
+    return As(name, repository, {auth::Verb::kPull, auth::Verb::kPush});
+  }
 
   std::shared_ptr<const advisory::Index> IndexWith(const std::vector<Vulnerability>& vulnerabilities) {
     advisory::Builder builder;
@@ -254,7 +268,8 @@ class ServiceFixture : public ::testing::Test {
     BW_CHECK(stream->Append(AsBytes(bytes)));
     return stream->Commit(DigestOf(bytes));
   }
-  Result<PushedManifest> Push(const Caller& caller, std::string_view repository, const Image& image, std::string_view reference) {
+  Result<PushedManifest> Push(const Caller& caller, std::string_view repository, const Image& image,
+                              std::string_view reference) {
     if (!image.config.empty()) BW_CHECK(PushBlob(caller, repository, image.config));
     for (const std::string& layer : image.layers) BW_CHECK(PushBlob(caller, repository, layer));
     return registry().PutManifest(caller, Repo(repository), Ref(reference), image.media_type, image.manifest, {});
@@ -311,10 +326,13 @@ class ServiceFixture : public ::testing::Test {
 };
 
 // In place of the built-in policy: denies what is fixable and at least high, everywhere. `more` are further keys.
-inline std::string StrictPolicy(const std::string& more = "on_push: quarantine\n", const std::string& at = "push, pull, admission") {
-  return "policy: default\napplies_to: {repositories: [\"**\"], at: [" + at + "]}\nmode: enforce\nrules:\n  - id: fixable-high\n    deny: {severity: high, fix: available}\n" + more;
+inline std::string StrictPolicy(const std::string& more = "on_push: quarantine\n",
+                                const std::string& at = "push, pull, admission") {
+  return "policy: default\napplies_to: {repositories: [\"**\"], at: [" + at +
+         "]}\nmode: enforce\nrules:\n  - id: fixable-high\n    deny: {severity: high, fix: available}\n" + more;
 }
 // Pushes are not judged, pulls are.
-inline const char* const kOpenPushes = "policy: pushes\napplies_to: {repositories: [\"**\"], at: [push]}\nmode: audit\n";
+inline const char* const kOpenPushes =
+    "policy: pushes\napplies_to: {repositories: [\"**\"], at: [push]}\nmode: audit\n";
 
 }  // namespace bulwark::service

@@ -1,5 +1,6 @@
 #pragma once
-// The tables of folder "service": layer records, inventories, verdicts, policies, exceptions, jobs (docs/formats/service-tables.md).
+// The tables of folder "service": layer records, inventories, verdicts, policies, exceptions, jobs
+// (docs/formats/service-tables.md).
 
 #include <span>
 

@@ -12,7 +12,8 @@ Result<Page> Tags::List(const Caller& caller, const RepoName& name, std::size_t 
   storage::PageRequest request;
   request.limit = std::min<std::size_t>(n, limits::kPageMaximum);
   request.after = last;
-  BW_TRY(auto page, d_.database.Read([&](const storage::ReadTx& tx) { return storage::ListTags(tx, repository.id, request); }));
+  BW_TRY(auto page,
+         d_.database.Read([&](const storage::ReadTx& tx) { return storage::ListTags(tx, repository.id, request); }));
   for (storage::Tag& tag : page.items) out.items.push_back(std::move(tag.name));
   out.more = page.next.has_value();
   return out;
@@ -27,7 +28,9 @@ Result<Page> Tags::Repositories(const Caller& caller, std::size_t n, std::string
   request.limit = limits::kPageMaximum;
   request.after = last;
   while (true) {
-    BW_TRY(auto page, d_.database.Read([&](const storage::ReadTx& tx) { return storage::ListRepositories(tx, std::nullopt, request); }));
+    BW_TRY(auto page, d_.database.Read([&](const storage::ReadTx& tx) {
+      return storage::ListRepositories(tx, std::nullopt, request);
+    }));
     for (storage::Repository& repository : page.items) {
       BW_TRY(bool visible, d_.rights.Holds(caller.principal, auth::Verb::kPull, repository.name));
       if (!visible) continue;

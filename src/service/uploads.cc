@@ -16,8 +16,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::uint64_t kFollowFrom = 64 * limits::kKiB;     // smaller blobs are looked at when they are whole
-constexpr std::uint64_t kBehind = 64 * limits::kMiB;         // from here on the upload is slowed down for the analyser
+constexpr std::uint64_t kFollowFrom = 64 * limits::kKiB;  // smaller blobs are looked at when they are whole
+constexpr std::uint64_t kBehind = 64 * limits::kMiB;      // from here on the upload is slowed down for the analyser
 constexpr auto kLongestPause = std::chrono::milliseconds(20);
 
 Error UnknownUpload() { return {Errc::kNotFound, "BLOB_UPLOAD_UNKNOWN: no such upload here"}; }
@@ -79,7 +79,8 @@ class Uploads::Stream final : public UploadStream {
                                         [&](storage::Tx& tx) { return audit::Record(tx, event); });
     if (!done) {
       session_->follower.reset();  // facts count only for a confirmed digest (DESIGN 2.9)
-      if (done.error().code == Errc::kDigest) return Error{Errc::kDigest, "DIGEST_INVALID: the bytes received are not " + digest.str()};
+      if (done.error().code == Errc::kDigest)
+        return Error{Errc::kDigest, "DIGEST_INVALID: the bytes received are not " + digest.str()};
       if (done.error().code != Errc::kUnavailable) uploads_.Forget(session_);
       return done.error();
     }
@@ -123,7 +124,8 @@ Result<UploadState> Uploads::Start(const Caller& caller, const RepoName& name) {
     return storage::CreateUpload(tx, repository.id, storage::PrincipalId{caller.principal.id}, d_.clock.Now());
   });
   if (!row && row.error().code == Errc::kLimit)
-    return d_.rights.Refuse(caller, "blob.push", name.str(), {Errc::kLimit, "TOOMANYREQUESTS: too many open uploads; finish or cancel some"});
+    return d_.rights.Refuse(caller, "blob.push", name.str(),
+                            {Errc::kLimit, "TOOMANYREQUESTS: too many open uploads; finish or cancel some"});
   if (!row) return row.error();
   return UploadState{row->id, 0};
 }
@@ -177,7 +179,8 @@ Result<std::unique_ptr<UploadStream>> Uploads::Continue(const Caller& caller, co
   BW_TRY(auto row, Find(caller, name, id));
   BW_TRY(auto session, Take(row));
   std::uint64_t size = session->writer->size();
-  auto stream = std::make_unique<Stream>(*this, std::move(session), caller, name);  // releases the session, also on refusal
+  auto stream =
+      std::make_unique<Stream>(*this, std::move(session), caller, name);  // releases the session, also on refusal
   if (offset && *offset != size) return {Errc::kRange, "BLOB_UPLOAD_INVALID: next byte is " + std::to_string(size)};
   return std::unique_ptr<UploadStream>(std::move(stream));
 }

@@ -103,7 +103,8 @@ TEST_F(UseCases, PoliciesHaveVersionsAndJudgeAgain) {
   EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
   EXPECT_EQ(policies.Put(As("sue"), {"default", StrictPolicy(), true, 0}).error().code, Errc::kConflict);
   EXPECT_EQ(policies.Put(As("sue"), {"other", StrictPolicy(), true, std::nullopt}).error().code, Errc::kInvalid);
-  EXPECT_EQ(policies.Put(As("sue"), {"default", "policy: default\nrulez: []\n", true, std::nullopt}).error().code, Errc::kInvalid);
+  EXPECT_EQ(policies.Put(As("sue"), {"default", "policy: default\nrulez: []\n", true, std::nullopt}).error().code,
+            Errc::kInvalid);
   EXPECT_EQ(Must(policies.Put(As("sue"), {"default", StrictPolicy(), true, 1})).version, 2);
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");  // at once: until judged it counts as unscanned
   ASSERT_TRUE(policies.Put(As("sue"), {"default", "", false, std::nullopt}));
@@ -152,7 +153,8 @@ TEST_F(UseCases, UsersAreManagedByAdministrators) {
   EXPECT_TRUE(eve.principal.must_change_password);
   ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, ImageOf({DebianLayer({{"bash", "5.2-1"}})}), "v1"));
   EXPECT_NE(Pull(eve, kApp, "v1"), "");  // may do nothing but set a new one
-  EXPECT_EQ(users.ChangeOwnPassword(eve, "wrong password here", "another long password").error().code, Errc::kUnauthenticated);
+  EXPECT_EQ(users.ChangeOwnPassword(eve, "wrong password here", "another long password").error().code,
+            Errc::kUnauthenticated);
   ASSERT_TRUE(users.ChangeOwnPassword(eve, password, "another long password"));
   eve.principal = Must(authenticator_->Password("eve", "another long password", "10.0.0.9"));
   EXPECT_EQ(Pull(eve, kApp, "v1"), "");

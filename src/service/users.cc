@@ -47,8 +47,8 @@ Result<UserView> Users::Get(const Caller& caller, const std::string& name) {
   });
 }
 
-Status Users::Change(const Caller& caller, const std::string& action, const std::string& object, const std::string& what,
-                     const std::function<Status(storage::Tx&)>& change) {
+Status Users::Change(const Caller& caller, const std::string& action, const std::string& object,
+                     const std::string& what, const std::function<Status(storage::Tx&)>& change) {
   Status done = service_.parts().database.Write([&](storage::Tx& tx) -> Status {
     BW_CHECK(change(tx));
     audit::Event event = service_.rights().Event(caller, action, object);
@@ -59,7 +59,8 @@ Status Users::Change(const Caller& caller, const std::string& action, const std:
   return done;
 }
 
-Result<UserView> Users::Create(const Caller& caller, const std::string& name, const std::string& password, PrincipalKind kind) {
+Result<UserView> Users::Create(const Caller& caller, const std::string& name, const std::string& password,
+                               PrincipalKind kind) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "user.create", "user:" + name));
   if (kind != PrincipalKind::kUser && kind != PrincipalKind::kService && kind != PrincipalKind::kCluster)
     return Error{Errc::kInvalid, "kind: user, service or cluster"};
@@ -77,13 +78,14 @@ Result<UserView> Users::Create(const Caller& caller, const std::string& name, co
 
 Status Users::SetDisabled(const Caller& caller, const std::string& name, bool disabled) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "user.change", "user:" + name));
-  return Change(caller, "user.change", "user:" + name, disabled ? "disabled" : "enabled", [&](storage::Tx& tx) -> Status {
-    BW_TRY(auto user, Known(tx, name));
-    BW_CHECK(auth::SetDisabled(tx, user.id, disabled));
-    BW_TRY(bool administered, auth::AnyAdministrator(tx));
-    if (!administered) return {Errc::kConflict, "that would leave no administrator"};
-    return {};
-  });
+  return Change(caller, "user.change", "user:" + name, disabled ? "disabled" : "enabled",
+                [&](storage::Tx& tx) -> Status {
+                  BW_TRY(auto user, Known(tx, name));
+                  BW_CHECK(auth::SetDisabled(tx, user.id, disabled));
+                  BW_TRY(bool administered, auth::AnyAdministrator(tx));
+                  if (!administered) return {Errc::kConflict, "that would leave no administrator"};
+                  return {};
+                });
 }
 
 Status Users::SetPassword(const Caller& caller, const std::string& name, const std::string& password) {
@@ -98,17 +100,18 @@ Status Users::SetPassword(const Caller& caller, const std::string& name, const s
 
 Status Users::ChangeOwnPassword(const Caller& caller, const std::string& current, const std::string& password) {
   const std::string& name = caller.principal.name;
-  if (caller.principal.kind == PrincipalKind::kAnonymous || caller.principal.scopes) return {Errc::kUnauthenticated, "log in with name and password"};
+  if (caller.principal.kind == PrincipalKind::kAnonymous || caller.principal.scopes)
+    return {Errc::kUnauthenticated, "log in with name and password"};
   BW_CHECK(service_.parts().authenticator.Password(name, current, caller.remote));
   BW_CHECK(auth::CheckNewPassword(name, password));
   if (current == password) return {Errc::kInvalid, "the new password is the old one"};
   BW_TRY(std::string hash, auth::HashPassword(password));
-  return Change(caller, "user.password", "user:" + name, "changed", [&](storage::Tx& tx) {
-    return auth::SetPassword(tx, caller.principal.id, hash, false);
-  });
+  return Change(caller, "user.password", "user:" + name, "changed",
+                [&](storage::Tx& tx) { return auth::SetPassword(tx, caller.principal.id, hash, false); });
 }
 
-Result<auth::Grant> Users::AddGrant(const Caller& caller, const std::string& name, const std::string& role, const std::string& repositories) {
+Result<auth::Grant> Users::AddGrant(const Caller& caller, const std::string& name, const std::string& role,
+                                    const std::string& repositories) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "grant.add", "user:" + name));
   if (!auth::VerbsOf(role)) return Error{Errc::kInvalid, "role: unknown"};
   auth::Grant out;
@@ -122,16 +125,17 @@ Result<auth::Grant> Users::AddGrant(const Caller& caller, const std::string& nam
 
 Status Users::RemoveGrant(const Caller& caller, const std::string& name, std::int64_t grant) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "grant.remove", "user:" + name));
-  return Change(caller, "grant.remove", "user:" + name, "grant " + std::to_string(grant), [&](storage::Tx& tx) -> Status {
-    BW_TRY(auto user, Known(tx, name));
-    BW_TRY(auto grants, auth::ListGrants(tx, user.id));
-    bool his = std::any_of(grants.begin(), grants.end(), [&](const auth::Grant& g) { return g.id == grant; });
-    if (!his) return {Errc::kNotFound, "user " + name + " has no grant " + std::to_string(grant)};
-    BW_CHECK(auth::RemoveGrant(tx, grant));
-    BW_TRY(bool administered, auth::AnyAdministrator(tx));
-    if (!administered) return {Errc::kConflict, "that would leave no administrator"};
-    return {};
-  });
+  return Change(
+      caller, "grant.remove", "user:" + name, "grant " + std::to_string(grant), [&](storage::Tx& tx) -> Status {
+        BW_TRY(auto user, Known(tx, name));
+        BW_TRY(auto grants, auth::ListGrants(tx, user.id));
+        bool his = std::any_of(grants.begin(), grants.end(), [&](const auth::Grant& g) { return g.id == grant; });
+        if (!his) return {Errc::kNotFound, "user " + name + " has no grant " + std::to_string(grant)};
+        BW_CHECK(auth::RemoveGrant(tx, grant));
+        BW_TRY(bool administered, auth::AnyAdministrator(tx));
+        if (!administered) return {Errc::kConflict, "that would leave no administrator"};
+        return {};
+      });
 }
 
 }  // namespace bulwark::service

@@ -6,7 +6,9 @@
 namespace bulwark::service {
 namespace {
 
-storage::Param TimeOrNull(const std::optional<Time>& time) { return time ? storage::Param(*time) : storage::Param(nullptr); }
+storage::Param TimeOrNull(const std::optional<Time>& time) {
+  return time ? storage::Param(*time) : storage::Param(nullptr);
+}
 
 std::optional<Time> TimeAt(const storage::Row& row, int column) {
   if (row.IsNull(column)) return std::nullopt;
@@ -15,9 +17,7 @@ std::optional<Time> TimeAt(const storage::Row& row, int column) {
 
 }  // namespace
 
-bool OldVerdictServes(Pending pending) {
-  return pending != Pending::kPolicy && pending != Pending::kException;
-}
+bool OldVerdictServes(Pending pending) { return pending != Pending::kPolicy && pending != Pending::kException; }
 
 std::string_view Name(Pending pending) {
   switch (pending) {
@@ -34,51 +34,67 @@ std::string_view Name(Pending pending) {
 
 std::size_t IndexOf(policy::PointOfUse at) { return static_cast<std::size_t>(at) - 1; }
 
-Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest) {
+Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                           const Digest& digest) {
   std::optional<Subject> out;
-  BW_CHECK(tx.Each("SELECT kind, pushed_by, pushed, quarantined, evidence, generation, summary FROM subjects "
-                   "WHERE repository = ?1 AND digest = ?2",
-                   {repository, digest.str()}, [&](const storage::Row& row) {
-                     out = Subject{repository, digest, static_cast<SubjectKind>(row.Int(0)), storage::PrincipalId{row.Int(1)},
-                                   row.TimeAt(2), row.Int(3) != 0, row.Int(4) != 0, row.Int(5), std::string(row.Text(6))};
-                     return false;
-                   }));
+  BW_CHECK(
+      tx.Each("SELECT kind, pushed_by, pushed, quarantined, evidence, generation, summary FROM subjects "
+              "WHERE repository = ?1 AND digest = ?2",
+              {repository, digest.str()}, [&](const storage::Row& row) {
+                out = Subject{repository,
+                              digest,
+                              static_cast<SubjectKind>(row.Int(0)),
+                              storage::PrincipalId{row.Int(1)},
+                              row.TimeAt(2),
+                              row.Int(3) != 0,
+                              row.Int(4) != 0,
+                              row.Int(5),
+                              std::string(row.Text(6))};
+                return false;
+              }));
   return out;
 }
 
 Status PutSubject(storage::Tx& tx, const Subject& s) {
-  BW_CHECK(tx.Exec("INSERT INTO subjects (repository, digest, kind, pushed_by, pushed, quarantined, evidence, generation, summary) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (repository, digest) DO UPDATE SET kind = excluded.kind, "
-                   "pushed_by = excluded.pushed_by, pushed = excluded.pushed, quarantined = excluded.quarantined, "
-                   "evidence = excluded.evidence, generation = excluded.generation, summary = excluded.summary",
-                   {s.repository, s.digest.str(), s.kind, s.pushed_by, s.pushed, s.quarantined, s.evidence, s.generation, s.summary}));
+  BW_CHECK(tx.Exec(
+      "INSERT INTO subjects (repository, digest, kind, pushed_by, pushed, quarantined, evidence, generation, summary) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (repository, digest) DO UPDATE SET kind = "
+      "excluded.kind, "
+      "pushed_by = excluded.pushed_by, pushed = excluded.pushed, quarantined = excluded.quarantined, "
+      "evidence = excluded.evidence, generation = excluded.generation, summary = excluded.summary",
+      {s.repository, s.digest.str(), s.kind, s.pushed_by, s.pushed, s.quarantined, s.evidence, s.generation,
+       s.summary}));
   return {};
 }
 
-Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest) {
+Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                             const Digest& digest) {
   Verdicts out;
   std::size_t found = 0;
   Status parsed;
-  BW_CHECK(tx.Each("SELECT point, decision, facts_revision, data_revision, policy_revision, trust_revision, exceptions_revision, as_of, "
-                   "held_until, denied_since, pending, findings_revision FROM verdicts WHERE repository = ?1 AND digest = ?2 ORDER BY point",
-                   {repository, digest.str()}, [&](const storage::Row& row) {
-                     std::size_t at = static_cast<std::size_t>(row.Int(0)) - 1;
-                     auto decision = ParseDecision(row.Text(1));
-                     if (at >= out.size() || !decision) {
-                       parsed = Error{Errc::kCorrupt, "a stored verdict of " + digest.str() + " is damaged"};
-                       return false;
-                     }
-                     Verdict& verdict = out[at];
-                     verdict.decision = *std::move(decision);
-                     verdict.revisions = {std::string(row.Text(2)), std::string(row.Text(3)), std::string(row.Text(4)),
-                                          std::string(row.Text(5)), std::string(row.Text(6)), std::string(row.Text(11))};
-                     verdict.as_of = row.TimeAt(7);
-                     if (row.Int(8) != 0) verdict.held_until = row.TimeAt(8);
-                     verdict.denied_since = TimeAt(row, 9);
-                     verdict.pending = static_cast<Pending>(row.Int(10));
-                     ++found;
-                     return true;
-                   }));
+  BW_CHECK(
+      tx.Each("SELECT point, decision, facts_revision, data_revision, policy_revision, trust_revision, "
+              "exceptions_revision, as_of, "
+              "held_until, denied_since, pending, findings_revision FROM verdicts WHERE repository = ?1 AND digest = "
+              "?2 ORDER BY point",
+              {repository, digest.str()}, [&](const storage::Row& row) {
+                std::size_t at = static_cast<std::size_t>(row.Int(0)) - 1;
+                auto decision = ParseDecision(row.Text(1));
+                if (at >= out.size() || !decision) {
+                  parsed = Error{Errc::kCorrupt, "a stored verdict of " + digest.str() + " is damaged"};
+                  return false;
+                }
+                Verdict& verdict = out[at];
+                verdict.decision = *std::move(decision);
+                verdict.revisions = {std::string(row.Text(2)), std::string(row.Text(3)), std::string(row.Text(4)),
+                                     std::string(row.Text(5)), std::string(row.Text(6)), std::string(row.Text(11))};
+                verdict.as_of = row.TimeAt(7);
+                if (row.Int(8) != 0) verdict.held_until = row.TimeAt(8);
+                verdict.denied_since = TimeAt(row, 9);
+                verdict.pending = static_cast<Pending>(row.Int(10));
+                ++found;
+                return true;
+              }));
   BW_CHECK(parsed);
   if (found == 0) return std::optional<Verdicts>();
   if (found != out.size()) return {Errc::kCorrupt, "stored verdicts of " + digest.str() + " are incomplete"};
@@ -88,17 +104,23 @@ Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage:
 Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, const Verdicts& verdicts) {
   for (policy::PointOfUse at : kPoints) {
     const Verdict& v = verdicts[IndexOf(at)];
-    BW_CHECK(tx.Exec("INSERT INTO verdicts (repository, digest, point, outcome, decision, facts_revision, data_revision, policy_revision, "
-                     "trust_revision, exceptions_revision, findings_revision, as_of, valid_until, held_until, denied_since, pending) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?16, ?11, ?12, ?13, ?14, ?15) "
-                     "ON CONFLICT (repository, digest, point) DO UPDATE SET outcome = excluded.outcome, decision = excluded.decision, "
-                     "facts_revision = excluded.facts_revision, data_revision = excluded.data_revision, "
-                     "policy_revision = excluded.policy_revision, trust_revision = excluded.trust_revision, "
-                     "findings_revision = excluded.findings_revision, exceptions_revision = excluded.exceptions_revision, as_of = excluded.as_of, valid_until = excluded.valid_until, "
-                     "held_until = excluded.held_until, denied_since = excluded.denied_since, pending = excluded.pending",
-                     {repository, digest.str(), at, v.decision.outcome, DecisionJson(v.decision), v.revisions.facts, v.revisions.data,
-                      v.revisions.policy, v.revisions.trust, v.revisions.exceptions, v.as_of, v.decision.valid_until,
-                      v.held_until.value_or(Time{}), TimeOrNull(v.denied_since), v.pending, v.revisions.findings}));
+    BW_CHECK(
+        tx.Exec("INSERT INTO verdicts (repository, digest, point, outcome, decision, facts_revision, data_revision, "
+                "policy_revision, "
+                "trust_revision, exceptions_revision, findings_revision, as_of, valid_until, held_until, denied_since, "
+                "pending) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?16, ?11, ?12, ?13, ?14, ?15) "
+                "ON CONFLICT (repository, digest, point) DO UPDATE SET outcome = excluded.outcome, decision = "
+                "excluded.decision, "
+                "facts_revision = excluded.facts_revision, data_revision = excluded.data_revision, "
+                "policy_revision = excluded.policy_revision, trust_revision = excluded.trust_revision, "
+                "findings_revision = excluded.findings_revision, exceptions_revision = excluded.exceptions_revision, "
+                "as_of = excluded.as_of, valid_until = excluded.valid_until, "
+                "held_until = excluded.held_until, denied_since = excluded.denied_since, pending = excluded.pending",
+                {repository, digest.str(), at, v.decision.outcome, DecisionJson(v.decision), v.revisions.facts,
+                 v.revisions.data, v.revisions.policy, v.revisions.trust, v.revisions.exceptions, v.as_of,
+                 v.decision.valid_until, v.held_until.value_or(Time{}), TimeOrNull(v.denied_since), v.pending,
+                 v.revisions.findings}));
   }
   return {};
 }
@@ -109,7 +131,8 @@ Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Dige
   // Facts stay only while somebody holds the manifest.
   BW_TRY(auto held, tx.Int("SELECT 1 FROM subjects WHERE digest = ?1 LIMIT 1", {digest.str()}));
   if (held) return {};
-  BW_CHECK(tx.Exec("DELETE FROM package_images WHERE image IN (SELECT id FROM image_facts WHERE digest = ?1)", {digest.str()}));
+  BW_CHECK(tx.Exec("DELETE FROM package_images WHERE image IN (SELECT id FROM image_facts WHERE digest = ?1)",
+                   {digest.str()}));
   BW_CHECK(tx.Exec("DELETE FROM image_facts WHERE digest = ?1", {digest.str()}));
   BW_CHECK(tx.Exec("DELETE FROM attestations WHERE index_digest = ?1", {digest.str()}));
   return {};
@@ -131,33 +154,37 @@ Status MarkPending(storage::Tx& tx, storage::RepositoryId repository, const Dige
                              ? "UPDATE verdicts SET pending = ?1 WHERE repository = ?2 AND digest = ?3 AND pending = 0"
                              : "UPDATE verdicts SET pending = ?1 WHERE repository = ?2 AND digest = ?3";
   BW_CHECK(tx.Exec(sql, {why, repository, digest.str()}));
-  BW_CHECK(tx.Exec("UPDATE subjects SET generation = generation + 1 WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));
+  BW_CHECK(tx.Exec("UPDATE subjects SET generation = generation + 1 WHERE repository = ?1 AND digest = ?2",
+                   {repository, digest.str()}));
   return {};
 }
 
 Status MarkRepositoryPending(storage::Tx& tx, storage::RepositoryId repository, Pending why) {
-  std::string_view sql = OldVerdictServes(why) ? "UPDATE verdicts SET pending = ?1 WHERE repository = ?2 AND pending = 0"
-                                               : "UPDATE verdicts SET pending = ?1 WHERE repository = ?2";
+  std::string_view sql = OldVerdictServes(why)
+                             ? "UPDATE verdicts SET pending = ?1 WHERE repository = ?2 AND pending = 0"
+                             : "UPDATE verdicts SET pending = ?1 WHERE repository = ?2";
   BW_CHECK(tx.Exec(sql, {why, repository}));
   return {};  // the epochs that changed with it make judges start anew
 }
 
 Status MarkParents(storage::Tx& tx, storage::RepositoryId repository, const Digest& child) {
   std::vector<Digest> parents;
-  BW_CHECK(storage::EachReferencing(tx, repository, storage::EdgeKind::kChild, child, [&](storage::ManifestId, const Digest& parent) {
-    parents.push_back(parent);
-    return true;
-  }));
+  BW_CHECK(storage::EachReferencing(tx, repository, storage::EdgeKind::kChild, child,
+                                    [&](storage::ManifestId, const Digest& parent) {
+                                      parents.push_back(parent);
+                                      return true;
+                                    }));
   for (const Digest& parent : parents) BW_CHECK(MarkPending(tx, repository, parent, Pending::kChild));
   return {};
 }
 
 Result<Epochs> CurrentEpochs(const storage::ReadTx& tx) {
   Epochs out;
-  BW_CHECK(tx.Each("SELECT policy_epoch, exception_epoch, data_revision FROM judging WHERE id = 1", {}, [&](const storage::Row& row) {
-    out = {row.Int(0), row.Int(1), std::string(row.Text(2))};
-    return false;
-  }));
+  BW_CHECK(tx.Each("SELECT policy_epoch, exception_epoch, data_revision FROM judging WHERE id = 1", {},
+                   [&](const storage::Row& row) {
+                     out = {row.Int(0), row.Int(1), std::string(row.Text(2))};
+                     return false;
+                   }));
   return out;
 }
 

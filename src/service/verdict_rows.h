@@ -30,7 +30,8 @@ enum class Pending : std::uint8_t {
 bool OldVerdictServes(Pending pending);
 std::string_view Name(Pending pending);  // "current", "new", "data", …
 
-inline constexpr std::array kPoints = {policy::PointOfUse::kPush, policy::PointOfUse::kPull, policy::PointOfUse::kAdmission};
+inline constexpr std::array kPoints = {policy::PointOfUse::kPush, policy::PointOfUse::kPull,
+                                       policy::PointOfUse::kAdmission};
 
 // What a verdict rests on.
 struct Revisions {
@@ -56,16 +57,18 @@ struct Subject {
   SubjectKind kind = SubjectKind::kImage;
   storage::PrincipalId pushed_by{};
   Time pushed{};
-  bool quarantined = false;          // stored although its push was denied: held back while it is
-  bool evidence = false;             // readable whatever its subject's verdict is
-  std::int64_t generation = 0;       // raised by tag moves and changed children
-  std::string summary;               // counts by severity, JSON
+  bool quarantined = false;     // stored although its push was denied: held back while it is
+  bool evidence = false;        // readable whatever its subject's verdict is
+  std::int64_t generation = 0;  // raised by tag moves and changed children
+  std::string summary;          // counts by severity, JSON
 };
 
-Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest);
+Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                           const Digest& digest);
 Status PutSubject(storage::Tx& tx, const Subject& subject);  // inserts or replaces
 // nullopt: never judged.
-Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& digest);
+Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                             const Digest& digest);
 Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, const Verdicts& verdicts);
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest);
 

@@ -9,8 +9,15 @@ using net::Response;
 
 void Write(JsonWriter& out, const service::ExceptionState& state) {
   const policy::Exception& e = state.exception;
-  out.Field("id", e.id).Field("vulnerability", e.vulnerability).Field("package", e.package).Field("repository", e.repository);
-  out.Field("reference", e.reference).Field("reason", e.reason).Field("note", e.note).Field("author", e.author).Field("approver", e.approver);
+  out.Field("id", e.id)
+      .Field("vulnerability", e.vulnerability)
+      .Field("package", e.package)
+      .Field("repository", e.repository);
+  out.Field("reference", e.reference)
+      .Field("reason", e.reason)
+      .Field("note", e.note)
+      .Field("author", e.author)
+      .Field("approver", e.approver);
   TimeField(out, "created", e.created);
   TimeField(out, "expires", e.expires);
   if (state.approved) TimeField(out, "approved", *state.approved);
@@ -20,17 +27,20 @@ void Write(JsonWriter& out, const service::ExceptionState& state) {
 Result<Response> ListExceptions(Call& call, ApiDeps& deps) {
   BW_TRY(auto page, PageOf(call));
   BW_TRY(auto exceptions, deps.exceptions.List(call.caller, page));
-  return PageAnswer([&](JsonWriter& out) {
-    for (const service::ExceptionState& state : exceptions.items) {
-      out.BeginObject();
-      Write(out, state);
-      out.EndObject();
-    }
-  }, exceptions.next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const service::ExceptionState& state : exceptions.items) {
+          out.BeginObject();
+          Write(out, state);
+          out.EndObject();
+        }
+      },
+      exceptions.next);
 }
 
 Result<Response> RequestException(Call& call, std::string body, ApiDeps& deps) {
-  BW_TRY(auto object, ParseBody(call, body, {"vulnerability", "package", "repository", "reference", "reason", "note", "expires"}));
+  BW_TRY(auto object,
+         ParseBody(call, body, {"vulnerability", "package", "repository", "reference", "reason", "note", "expires"}));
   policy::Exception e;
   BW_TRY(e.vulnerability, formats::JsonString(object, "vulnerability"));
   BW_TRY(e.repository, formats::JsonString(object, "repository"));
@@ -67,7 +77,8 @@ std::vector<Route> ExceptionRoutes(ApiDeps& deps) {
   std::vector<Route> rows;
   rows.push_back({Method::kGet, "/api/v1/exceptions", Access::kAuthenticated, Bind(ListExceptions, deps)});
   rows.push_back({Method::kPost, "/api/v1/exceptions", Access::kAuthenticated, Bind(RequestException, deps)});
-  rows.push_back({Method::kPost, "/api/v1/exceptions/{id}/approve", Access::kAuthenticated, Bind(ApproveException, deps)});
+  rows.push_back(
+      {Method::kPost, "/api/v1/exceptions/{id}/approve", Access::kAuthenticated, Bind(ApproveException, deps)});
   rows.push_back({Method::kDelete, "/api/v1/exceptions/{id}", Access::kAuthenticated, Bind(RevokeException, deps)});
   return rows;
 }

@@ -37,7 +37,10 @@ void Write(JsonWriter& out, const service::ImageRow& image) {
 void WriteReasons(JsonWriter& out, const policy::Decision& decision) {
   out.Key("reasons").BeginArray();
   for (const policy::Reason& reason : decision.reasons) {
-    out.BeginObject().Field("effect", policy::Name(reason.effect)).Field("policy", reason.policy).Field("rule", reason.rule);
+    out.BeginObject()
+        .Field("effect", policy::Name(reason.effect))
+        .Field("policy", reason.policy)
+        .Field("rule", reason.rule);
     out.Field("message", reason.message).Field("count", reason.count).Key("findings").BeginArray();
     for (const std::string& finding : reason.findings) out.String(finding);
     out.EndArray().EndObject();
@@ -46,7 +49,11 @@ void WriteReasons(JsonWriter& out, const policy::Decision& decision) {
 }
 
 void WriteRevisions(JsonWriter& out, const service::Revisions& revisions) {
-  out.Key("revisions").BeginObject().Field("facts", revisions.facts).Field("data", revisions.data).Field("policy", revisions.policy);
+  out.Key("revisions")
+      .BeginObject()
+      .Field("facts", revisions.facts)
+      .Field("data", revisions.data)
+      .Field("policy", revisions.policy);
   out.Field("trust", revisions.trust).Field("exceptions", revisions.exceptions).EndObject();
 }
 
@@ -62,13 +69,15 @@ Result<Response> ListImages(Call& call, ApiDeps& deps) {
   BW_TRY(auto name, RepositoryOf(call));
   BW_TRY(auto page, PageOf(call));
   BW_TRY(auto images, deps.images.List(call.caller, name, page));
-  return PageAnswer([&](JsonWriter& out) {
-    for (const service::ImageRow& image : images.items) {
-      out.BeginObject();
-      Write(out, image);
-      out.EndObject();
-    }
-  }, images.next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const service::ImageRow& image : images.items) {
+          out.BeginObject();
+          Write(out, image);
+          out.EndObject();
+        }
+      },
+      images.next);
 }
 
 // The decision at the top is that of a pull: what `bulwark why` is asked for.
@@ -88,7 +97,10 @@ Result<Response> ExplainImage(Call& call, ApiDeps& deps) {
     }
     out.EndObject().Key("children").BeginArray();
     for (const service::ChildRow& child : why.children) {
-      out.BeginObject().Field("digest", child.digest.str()).Field("platform", child.platform).Field("present", child.present);
+      out.BeginObject()
+          .Field("digest", child.digest.str())
+          .Field("platform", child.platform)
+          .Field("present", child.present);
       out.Field("runnable", child.runnable);
       if (child.present) out.Field("decision", policy::Name(child.pull));
       out.EndObject();
@@ -103,13 +115,13 @@ Result<Response> ReportImage(Call& call, ApiDeps& deps) {
   BW_TRY(auto format, call.query.One("format"));
   BW_TRY(auto as_of, call.query.One("as_of"));
   std::optional<Time> time;
-  if (as_of) {
-    BW_TRY(time, ParseTime(*as_of));
-  }
+  if (as_of) { BW_TRY(time, ParseTime(*as_of)); }
   std::string_view wanted = format.value_or("json");
-  if (wanted != "json" && wanted != "cyclonedx" && wanted != "table") return Error{Errc::kInvalid, "format: json, cyclonedx or table"};
+  if (wanted != "json" && wanted != "cyclonedx" && wanted != "table")
+    return Error{Errc::kInvalid, "format: json, cyclonedx or table"};
   BW_TRY(auto report, deps.images.Report(call.caller, name, reference, time));
-  if (wanted == "cyclonedx") return Response::Json(200, report::RenderCycloneDx(report), "application/vnd.cyclonedx+json");
+  if (wanted == "cyclonedx")
+    return Response::Json(200, report::RenderCycloneDx(report), "application/vnd.cyclonedx+json");
   if (wanted == "table") return Response::Text(200, report::RenderTable(report, {}));
   return Response::Json(200, report::RenderJson(report));
 }
@@ -120,8 +132,10 @@ std::vector<Route> ImageRoutes(ApiDeps& deps) {
   using net::Method;
   std::vector<Route> rows;
   rows.push_back({Method::kGet, "/api/v1/repositories/{name}/images", Access::kReadReport, Bind(ListImages, deps)});
-  rows.push_back({Method::kGet, "/api/v1/repositories/{name}/images/{reference}/why", Access::kReadReport, Bind(ExplainImage, deps)});
-  rows.push_back({Method::kGet, "/api/v1/repositories/{name}/images/{reference}/report", Access::kReadReport, Bind(ReportImage, deps)});
+  rows.push_back({Method::kGet, "/api/v1/repositories/{name}/images/{reference}/why", Access::kReadReport,
+                  Bind(ExplainImage, deps)});
+  rows.push_back({Method::kGet, "/api/v1/repositories/{name}/images/{reference}/report", Access::kReadReport,
+                  Bind(ReportImage, deps)});
   return rows;
 }
 

@@ -5,11 +5,13 @@
 
 namespace bulwark::http {
 
-Result<formats::json::object> ParseBody(const Call& call, std::string_view body, std::initializer_list<std::string_view> known) {
+Result<formats::json::object> ParseBody(const Call& call, std::string_view body,
+                                        std::initializer_list<std::string_view> known) {
   std::string_view type = call.Header("Content-Type");
   type = Trim(type.substr(0, type.find(';')));
   if (!EqualsIgnoreCase(type, "application/json")) return Error{Errc::kInvalid, "the body must be application/json"};
-  BW_TRY(formats::json::value value, formats::ParseJson(body, {limits::kApiBodyBytes, limits::kJsonDepth, formats::CaseTwins::kRefuse}));
+  BW_TRY(formats::json::value value,
+         formats::ParseJson(body, {limits::kApiBodyBytes, limits::kJsonDepth, formats::CaseTwins::kRefuse}));
   formats::json::object* object = value.if_object();
   if (!object) return Error{Errc::kInvalid, "the body must be a JSON object"};
   BW_CHECK(formats::OnlyKeys(*object, known));
@@ -30,7 +32,8 @@ Result<storage::PageRequest> PageOf(const Call& call) {
   return page;
 }
 
-net::Response PageAnswer(const std::function<void(formats::JsonWriter&)>& items, const std::optional<std::string>& next) {
+net::Response PageAnswer(const std::function<void(formats::JsonWriter&)>& items,
+                         const std::optional<std::string>& next) {
   formats::JsonWriter out;
   out.BeginObject().Key("items").BeginArray();
   items(out);

@@ -30,7 +30,8 @@ std::set<std::string> Documented() {
   EXPECT_TRUE(root) << root.error().message;
   std::set<std::string> out;
   for (const auto& path : root->Find("paths")->members)
-    for (const auto& method : path.value.members) out.insert(method.key + " " + path.key + " " + method.value.Find("x-access")->text);
+    for (const auto& method : path.value.members)
+      out.insert(method.key + " " + path.key + " " + method.value.Find("x-access")->text);
   return out;
 }
 

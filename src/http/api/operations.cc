@@ -27,14 +27,19 @@ Result<Response> ListAudit(Call& call, ApiDeps& deps) {
   }));
   std::optional<std::string> next;
   if (events.size() == page.limit) next = std::to_string(events.back().sequence);
-  return PageAnswer([&](JsonWriter& out) {
-    for (const audit::Event& event : events) {
-      out.BeginObject().Field("sequence", event.sequence);
-      TimeField(out, "at", event.at);
-      out.Field("actor", event.actor).Field("action", event.action).Field("object", event.object).Field("outcome", OutcomeName(event.outcome));
-      out.Field("reason", event.reason).Field("remote", event.remote).EndObject();
-    }
-  }, next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const audit::Event& event : events) {
+          out.BeginObject().Field("sequence", event.sequence);
+          TimeField(out, "at", event.at);
+          out.Field("actor", event.actor)
+              .Field("action", event.action)
+              .Field("object", event.object)
+              .Field("outcome", OutcomeName(event.outcome));
+          out.Field("reason", event.reason).Field("remote", event.remote).EndObject();
+        }
+      },
+      next);
 }
 
 Response DataAnswer(const service::DataStatus& status) {

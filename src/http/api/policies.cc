@@ -8,7 +8,10 @@ using formats::JsonWriter;
 using net::Response;
 
 void Write(JsonWriter& out, const service::StoredPolicy& policy) {
-  out.Field("name", policy.name).Field("version", policy.version).Field("enabled", policy.enabled).Field("source", policy.source);
+  out.Field("name", policy.name)
+      .Field("version", policy.version)
+      .Field("enabled", policy.enabled)
+      .Field("source", policy.source);
   out.Field("revision", policy.revision).Field("yaml", policy.yaml);
   if (policy.version == 0) return;
   TimeField(out, "changed", policy.changed);
@@ -17,13 +20,15 @@ void Write(JsonWriter& out, const service::StoredPolicy& policy) {
 
 Result<Response> ListPolicies(Call& call, ApiDeps& deps) {
   BW_TRY(auto policies, deps.policies.List(call.caller));
-  return PageAnswer([&](JsonWriter& out) {
-    for (const service::StoredPolicy& policy : policies) {
-      out.BeginObject();
-      Write(out, policy);
-      out.EndObject();
-    }
-  }, std::nullopt);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const service::StoredPolicy& policy : policies) {
+          out.BeginObject();
+          Write(out, policy);
+          out.EndObject();
+        }
+      },
+      std::nullopt);
 }
 
 Result<Response> GetPolicy(Call& call, ApiDeps& deps) {

@@ -15,13 +15,15 @@ void Write(JsonWriter& out, const storage::Project& project) {
 Result<Response> ListProjects(Call& call, ApiDeps& deps) {
   BW_TRY(auto page, PageOf(call));
   BW_TRY(auto projects, deps.projects.List(call.caller, page));
-  return PageAnswer([&](JsonWriter& out) {
-    for (const storage::Project& project : projects.items) {
-      out.BeginObject();
-      Write(out, project);
-      out.EndObject();
-    }
-  }, projects.next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const storage::Project& project : projects.items) {
+          out.BeginObject();
+          Write(out, project);
+          out.EndObject();
+        }
+      },
+      projects.next);
 }
 
 Result<Response> CreateProject(Call& call, std::string body, ApiDeps& deps) {
@@ -42,13 +44,15 @@ Result<Response> ListRepositories(Call& call, ApiDeps& deps) {
   std::optional<std::string> of;
   if (project) of = std::string(*project);
   BW_TRY(auto repositories, deps.projects.Repositories(call.caller, of, page));
-  return PageAnswer([&](JsonWriter& out) {
-    for (const storage::Repository& repository : repositories.items) {
-      out.BeginObject().Field("name", repository.name);
-      TimeField(out, "created", repository.created);
-      out.EndObject();
-    }
-  }, repositories.next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const storage::Repository& repository : repositories.items) {
+          out.BeginObject().Field("name", repository.name);
+          TimeField(out, "created", repository.created);
+          out.EndObject();
+        }
+      },
+      repositories.next);
 }
 
 Result<Response> DeleteRepository(Call& call, ApiDeps& deps) {

@@ -21,19 +21,28 @@ std::string_view KindName(PrincipalKind kind) {
 }
 
 void Write(JsonWriter& out, const service::UserView& view) {
-  out.Field("id", view.user.id).Field("name", view.user.name).Field("kind", KindName(view.user.kind)).Field("disabled", view.user.disabled);
+  out.Field("id", view.user.id)
+      .Field("name", view.user.name)
+      .Field("kind", KindName(view.user.kind))
+      .Field("disabled", view.user.disabled);
   out.Field("must_change_password", view.user.must_change_password);
   TimeField(out, "created", view.user.created);
   out.Key("grants").BeginArray();
   for (const auth::Grant& grant : view.grants)
-    out.BeginObject().Field("id", grant.id).Field("role", grant.role).Field("repositories", grant.repositories).EndObject();
+    out.BeginObject()
+        .Field("id", grant.id)
+        .Field("role", grant.role)
+        .Field("repositories", grant.repositories)
+        .EndObject();
   out.EndArray();
 }
 
 Result<Response> WhoAmI(Call& call, ApiDeps&) {
   const auth::Principal& principal = call.caller.principal;
   return ObjectAnswer(200, [&](JsonWriter& out) {
-    out.Field("name", principal.name).Field("kind", KindName(principal.kind)).Field("must_change_password", principal.must_change_password);
+    out.Field("name", principal.name)
+        .Field("kind", KindName(principal.kind))
+        .Field("must_change_password", principal.must_change_password);
   });
 }
 
@@ -52,13 +61,15 @@ Result<Response> ListUsers(Call& call, ApiDeps& deps) {
   BW_TRY(auto users, deps.users.List(call.caller, static_cast<std::int64_t>(*after), page.limit));
   std::optional<std::string> next;
   if (users.size() == page.limit) next = std::to_string(users.back().user.id);
-  return PageAnswer([&](JsonWriter& out) {
-    for (const service::UserView& user : users) {
-      out.BeginObject();
-      Write(out, user);
-      out.EndObject();
-    }
-  }, next);
+  return PageAnswer(
+      [&](JsonWriter& out) {
+        for (const service::UserView& user : users) {
+          out.BeginObject();
+          Write(out, user);
+          out.EndObject();
+        }
+      },
+      next);
 }
 
 Result<Response> CreateUser(Call& call, std::string body, ApiDeps& deps) {
@@ -98,8 +109,11 @@ Result<Response> AddGrant(Call& call, std::string body, ApiDeps& deps) {
   BW_TRY(auto object, ParseBody(call, body, {"role", "repositories"}));
   BW_TRY(std::string_view role, formats::JsonString(object, "role"));
   BW_TRY(std::string_view repositories, formats::JsonString(object, "repositories"));
-  BW_TRY(auto grant, deps.users.AddGrant(call.caller, std::string(call.Param("user")), std::string(role), std::string(repositories)));
-  return ObjectAnswer(201, [&](JsonWriter& out) { out.Field("id", grant.id).Field("role", grant.role).Field("repositories", grant.repositories); });
+  BW_TRY(auto grant, deps.users.AddGrant(call.caller, std::string(call.Param("user")), std::string(role),
+                                         std::string(repositories)));
+  return ObjectAnswer(201, [&](JsonWriter& out) {
+    out.Field("id", grant.id).Field("role", grant.role).Field("repositories", grant.repositories);
+  });
 }
 
 Result<Response> RemoveGrant(Call& call, ApiDeps& deps) {
