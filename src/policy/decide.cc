@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/stable_sort.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "policy/matcher.h"
@@ -137,7 +138,7 @@ void Judge::JudgeAge(const Policy& policy) {
 
 // Exploited ones first, then by severity as judged, then those that can be fixed; else in the order given.
 void PutWorstFirst(std::vector<const Finding*>& offending, advisory::Severity on_unknown) {
-  std::stable_sort(offending.begin(), offending.end(), [&](const Finding* a, const Finding* b) {
+  StableSort(offending, [&](const Finding* a, const Finding* b) {
     auto rank = [&](const Finding* f) {
       return std::tuple(f->known_exploited, JudgedSeverity(*f, on_unknown), f->answer == match::Answer::kAffected,
                         HasFix(*f));
@@ -257,7 +258,7 @@ Decision Judge::Finish() && {
     }
     reasons_.push_back(std::move(reason));
   }
-  std::stable_sort(reasons_.begin(), reasons_.end(), [](const Reason& a, const Reason& b) { return a.effect > b.effect; });
+  StableSort(reasons_, [](const Reason& a, const Reason& b) { return a.effect > b.effect; });
   Decision decision;
   decision.outcome = denied_    ? Outcome::kDeny
                      : pending_ ? Outcome::kPending

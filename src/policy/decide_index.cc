@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/stable_sort.h"
 #include "base/log.h"
 #include "policy/decide.h"
 
@@ -136,8 +137,7 @@ Decision Combine(const std::vector<Part>& parts, PointOfUse at) {
     bool first = decision.hold == Millis(0);
     decision.hold = first ? part.decision.hold : std::min(decision.hold, part.decision.hold);
   }
-  std::stable_sort(decision.reasons.begin(), decision.reasons.end(),
-                   [](const Reason& a, const Reason& b) { return a.effect > b.effect; });
+  StableSort(decision.reasons, [](const Reason& a, const Reason& b) { return a.effect > b.effect; });
   return decision;
 }
 

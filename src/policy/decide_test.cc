@@ -68,7 +68,7 @@ class Worlds {
     for (int i = Below(3); i > 0; --i) p.stale_data[hours(24 * Below(60))] = Any({Effect::kWarn, Effect::kDeny});
     if (Chance(50)) p.grace_running = hours(Below(200));
     if (Chance(50)) p.unscanned.hold = std::chrono::seconds(1 + Below(60));
-    p.quarantine_on_push = Chance(50);
+    p.on_push = Chance(50) ? OnPush::kQuarantine : OnPush::kRefuse;
     return p;
   }
 
