@@ -1,5 +1,6 @@
 #include "app/serve.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <csignal>
 #include <cstdio>
@@ -68,6 +69,10 @@ void RunUntilStopped(Server& server, const sigset_t& signals) {
 }  // namespace
 
 int Serve(const Options& options) {
+  // Large blocks (19 MiB for each password hash) go back to the system at once; by default the allocator would learn to
+  // keep one for every thread.
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  ::mallopt(M_ARENA_MAX, 8);
   auto password = auth::TakeAdminPassword();  // first of all: no thread and no child sees it in the environment
   if (!password) return Failed(password.error(), kUsage);
   sigset_t signals = BlockSignals();

@@ -53,6 +53,8 @@ Status DeleteUser(storage::Tx& tx, std::int64_t user_id);  // with its grants an
 // `repositories`: see scope.h, CheckRepositoryGlob. A one-component repository name is matched as written ("*", "**").
 Result<Grant> AddGrant(storage::Tx& tx, std::int64_t user_id, std::string_view role, std::string_view repositories);
 Status RemoveGrant(storage::Tx& tx, std::int64_t grant_id);
+// Grants on nothing but this project: they must not wait for the next project of that name.
+Status RemoveGrantsWithin(storage::Tx& tx, const std::string& project);
 Result<std::vector<Grant>> ListGrants(const storage::ReadTx& tx, std::int64_t user_id);
 Result<bool> AnyAdministrator(const storage::ReadTx& tx);  // an enabled one, with the role on "**"
 

@@ -138,6 +138,11 @@ Status RemoveGrant(storage::Tx& tx, std::int64_t grant_id) {
   return {};
 }
 
+Status RemoveGrantsWithin(storage::Tx& tx, const std::string& project) {
+  BW_CHECK(tx.Exec("DELETE FROM grants WHERE substr(repositories, 1, length(?1)) = ?1", {project + "/"}));
+  return {};
+}
+
 Result<std::vector<Grant>> ListGrants(const storage::ReadTx& tx, std::int64_t user_id) {
   std::vector<Grant> out;
   BW_CHECK(tx.Each("SELECT id, user_id, role, repositories FROM grants WHERE user_id = ?1 ORDER BY id", {user_id},

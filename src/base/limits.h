@@ -17,6 +17,9 @@ inline constexpr std::uint64_t kManifestBytes = 4 * kMiB;
 inline constexpr std::uint64_t kConfigBytes = 8 * kMiB;         // image config blobs that are parsed
 inline constexpr std::uint64_t kManifestDescriptors = 4096;     // layers or children of one document
 inline constexpr std::uint64_t kStatementBytes = 16 * kMiB;     // in-toto statements that are parsed in the server
+inline constexpr std::uint64_t kStatementsBytes = 64 * kMiB;    // of all statements that one judgement of an index parses
+inline constexpr std::uint64_t kStatementCost = 64 * kKiB;      // what a smaller one counts against that
+inline constexpr std::uint64_t kHeldRequests = 16;              // that wait for a verdict at once; each holds a thread that serves requests
 inline constexpr std::uint64_t kJsonDepth = 64;
 inline constexpr std::uint64_t kApiBodyBytes = 1 * kMiB;
 inline constexpr std::uint64_t kNameBytes = 255;                // repository name
@@ -95,7 +98,7 @@ inline constexpr std::uint64_t kWorkerMessageBytes = kLayerFactsBytes + 1 * kMiB
 
 // Log-in.
 inline constexpr std::uint64_t kPasswordHashes = 2;             // at once, 19 MiB each
-inline constexpr std::uint64_t kPasswordHashQueue = 64;         // more callers are told to come back
+inline constexpr std::uint64_t kPasswordHashQueue = 16;         // more callers are told to come back; each holds a thread that serves requests
 inline constexpr std::uint64_t kLockoutEntries = 100'000;       // (account, network) pairs remembered
 inline constexpr std::uint64_t kCachedLogins = 10'000;          // also tokens and users
 inline constexpr std::uint64_t kScopeBytes = 1024;              // one asked scope

@@ -198,12 +198,12 @@ class FakeRegistry final : public service::Registry {
       if (caller.principal.name == "admin" || entry.first == "team-a/app") visible[entry.first] = 0;
     return Cut(visible, n, last);
   }
-  Result<std::vector<service::ReferrerDescriptor>> Referrers(const Caller&, const RepoName&, const Digest& subject,
-                                                             const std::optional<std::string>& type) override {
-    std::vector<service::ReferrerDescriptor> out;
+  Result<service::ReferrersPage> Referrers(const Caller&, const RepoName&, const Digest& subject,
+                                           const std::optional<std::string>& type, std::string_view) override {
+    service::ReferrersPage out;
     if (subject != crypto::Sha256(AsBytes("subject"))) return out;
     for (const char* t : {"application/spdx+json", "application/sig"})
-      if (!type || *type == t) out.push_back({crypto::Sha256(AsBytes(t)), "application/vnd.oci.image.manifest.v1+json", 10, t, R"({"a":"b"})"});
+      if (!type || *type == t) out.items.push_back({crypto::Sha256(AsBytes(t)), "application/vnd.oci.image.manifest.v1+json", 10, t, R"({"a":"b"})"});
     return out;
   }
 

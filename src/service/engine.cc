@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "audit/audit.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/strings.h"
 
@@ -172,9 +173,12 @@ Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest&
     BW_TRY(Verdicts verdicts, Current(repository, digest));
     if (verdicts[IndexOf(at)].decision.outcome != policy::Outcome::kPending) return verdicts;
     MutexLock lock(mutex_);
-    while (announced_ == seen) {
-      if (judged_.wait_until(mutex_, deadline) == std::cv_status::timeout) return verdicts;
-    }
+    if (held_ >= limits::kHeldRequests) return verdicts;  // the rest of the requests must be served
+    ++held_;
+    bool in_time = true;
+    while (in_time && announced_ == seen) in_time = judged_.wait_until(mutex_, deadline) != std::cv_status::timeout;
+    --held_;
+    if (!in_time) return verdicts;
   }
 }
 
@@ -241,6 +245,11 @@ Status Engine::StoreJudgement(storage::Tx& tx, const Prepared& prepared) const {
   if (epochs != prepared.inputs->epochs) return kChanged;
   if (stored.has_value() != material.previous.has_value() || (stored && stored->generation != subject.generation))
     return kChanged;
+  if (!material.facts && subject.kind != SubjectKind::kIndex) {
+    // Facts that came meanwhile were told to those who held the manifest then; their job may be gone.
+    BW_TRY(auto facts, LoadFacts(tx, subject.digest));
+    if (facts && IsCurrent(*facts)) return kChanged;
+  }
   subject.summary = prepared.judgement.summary;
   BW_CHECK(PutSubject(tx, subject));
   BW_CHECK(PutVerdicts(tx, subject.repository, subject.digest, prepared.judgement.verdicts));

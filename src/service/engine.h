@@ -64,7 +64,7 @@ class Engine {
   Result<Verdicts> JudgeNow(storage::RepositoryId repository, const Digest& digest);
   // The stored verdicts if they may serve at this instant, else judged now.
   Result<Verdicts> Current(storage::RepositoryId repository, const Digest& digest);
-  // As Current, waiting up to `hold` for a pending one.
+  // As Current, waiting up to `hold` for a pending one; not at all while limits::kHeldRequests do.
   Result<Verdicts> WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at,
                            std::chrono::milliseconds hold);
 
@@ -96,6 +96,7 @@ class Engine {
   Mutex mutex_;
   ConditionVariable judged_;
   std::uint64_t announced_ BW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t held_ BW_GUARDED_BY(mutex_) = 0;  // requests in WaitFor
 };
 
 }  // namespace bulwark::service

@@ -1,7 +1,9 @@
 // What a judge reads before it decides: one snapshot of subject, facts, tags, sightings, former verdicts and children.
 
 #include <algorithm>
+#include <unordered_set>
 
+#include "base/limits.h"
 #include "service/engine.h"
 
 namespace bulwark::service {
@@ -68,10 +70,15 @@ Result<std::vector<IndexChild>> Engine::LoadChildren(const storage::ReadTx& tx, 
 
 // Only what a runtime cannot unpack (an artifact) is looked at; the proof is a function of the bytes and kept.
 Status Engine::ProveAttestations(Material& material, std::vector<Digest>& proven) const {
-  std::vector<Digest> digests;
-  for (const IndexChild& child : material.children) digests.push_back(child.digest);
+  std::unordered_set<Digest> siblings, refuted;
+  for (const IndexChild& child : material.children) siblings.insert(child.digest);
+  std::uint64_t budget = limits::kStatementsBytes;  // what it does not suffice for counts as runnable
   for (IndexChild& child : material.children) {
-    if (!child.present || !child.runnable) continue;
+    if (!child.present || !child.runnable || refuted.contains(child.digest)) continue;
+    if (std::find(proven.begin(), proven.end(), child.digest) != proven.end()) {  // named twice
+      child.runnable = false;
+      continue;
+    }
     std::optional<formats::OciDocument> document;
     BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
       BW_TRY(auto subject, FindSubject(tx, material.subject.repository, child.digest));
@@ -82,10 +89,13 @@ Status Engine::ProveAttestations(Material& material, std::vector<Digest>& proven
       return {};
     }));
     if (!document) continue;
-    std::vector<Digest> siblings;
-    std::copy_if(digests.begin(), digests.end(), std::back_inserter(siblings),
-                 [&](const Digest& d) { return d != child.digest; });
-    if (!facts_.IsAttestation(*document, siblings)) continue;
+    siblings.erase(child.digest);
+    bool attestation = facts_.IsAttestation(*document, siblings, budget);
+    siblings.insert(child.digest);
+    if (!attestation) {
+      refuted.insert(child.digest);
+      continue;
+    }
     child.runnable = false;
     proven.push_back(child.digest);
   }

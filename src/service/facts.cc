@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "base/strings.h"
 #include "catalog/analyze.h"
 #include "catalog/cataloger.h"
 #include "crypto/hash.h"
@@ -40,13 +41,30 @@ std::string ArtifactType(const formats::OciDocument& document) {
   return document.layers.empty() ? std::string() : document.layers.front().media_type;
 }
 
-// What a runtime would run decides, never what the manifest calls itself: a config with the diff_ids of the layers, or
-// an image config type, makes an image, unless no layer is anything that can be unpacked.
-bool IsArtifact(const formats::OciDocument& document, const formats::ImageConfig& config, bool any_unpackable) {
+// What a runtime would run decides, never what the manifest calls itself: a config with the diff_ids of the layers, an
+// image config type, or a config that we cannot read as a runtime might, makes an image, unless no layer is anything
+// that can be unpacked.
+bool IsArtifact(const formats::OciDocument& document, const formats::ImageConfig& config, bool config_may_be_read,
+                bool any_unpackable) {
   if (!document.layers.empty() && !any_unpackable) return true;
   bool image_config = formats::IsImageConfigType(document.config->media_type);
   bool runnable_config = config.has_rootfs && config.diff_ids.size() == document.layers.size();
-  return !image_config && !runnable_config;
+  bool unclear_config = any_unpackable && config_may_be_read && !config.problems.empty();
+  return !image_config && !runnable_config && !unclear_config;
+}
+
+// Layer types of OCI and Docker, also with what is added for encryption.
+bool IsLayerType(std::string_view media_type) {
+  return media_type.starts_with("application/vnd.oci.image.layer.") ||
+         media_type.starts_with("application/vnd.docker.image.rootfs.");
+}
+
+// Compressions that runtimes know and we do not: such a layer is unread, not harmless.
+bool IsForeignCompression(std::string_view start) {
+  using namespace std::string_view_literals;
+  constexpr std::array<std::string_view, 5> kMagic = {"BZh"sv, "\xfd""7zXZ\0"sv, "\x5d\0\0"sv, "\x04\x22\x4d\x18"sv,
+                                                      "LZIP"sv};
+  return std::any_of(kMagic.begin(), kMagic.end(), [&](std::string_view magic) { return start.starts_with(magic); });
 }
 
 std::string Revision(const ImageFacts& facts) {
@@ -114,6 +132,8 @@ Result<ImageFacts> FactsMaker::Make(const formats::OciDocument& document, millis
   } else {
     config.problems.push_back("image config: " + config_text.error().message);
   }
+  // What is no JSON object, no runtime takes for a config; what we refuse of one, or do not read, it may.
+  bool may_be_read = !config_text || Trim(*config_text).starts_with('{');
   // From here on only values: no blob is read again, except what merge finds unread.
   ImageFacts facts;
   facts.set_version = catalog::kSetVersion;
@@ -121,7 +141,7 @@ Result<ImageFacts> FactsMaker::Make(const formats::OciDocument& document, millis
   facts.complete = layers.complete;
   facts.platform = config.platform.str();
   catalog::Inventory inventory;
-  if (IsArtifact(document, config, layers.any_unpackable)) {
+  if (IsArtifact(document, config, may_be_read, layers.any_unpackable)) {
     facts.kind = SubjectKind::kArtifact;
     facts.artifact_type = ArtifactType(document);
     Finish(facts, std::move(inventory));
@@ -146,7 +166,12 @@ Result<FactsMaker::Layers> FactsMaker::ReadLayers(const formats::OciDocument& do
     }
     auto left = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()));
     BW_TRY(LayerRecordPtr record, layers_.Get(layer.digest, left));
-    out.any_unpackable = out.any_unpackable || record->is_layer;
+    bool unpackable = record->is_layer || IsLayerType(layer.media_type);
+    if (!unpackable) {
+      BW_TRY(std::string start, ReadStart(layer.digest));
+      unpackable = IsForeignCompression(start);
+    }
+    out.any_unpackable = out.any_unpackable || unpackable;
     out.complete = out.complete && record->complete;
     if (!record->is_layer)
       out.gaps.push_back(Blind("", "layer " + layer.digest.short_str() + " is no tar archive that we can read"));
@@ -186,16 +211,22 @@ Status FactsMaker::ReadUnread(const formats::OciDocument& document, Layers& laye
   }
 }
 
-bool FactsMaker::IsAttestation(const formats::OciDocument& document, const std::vector<Digest>& siblings) const {
+bool FactsMaker::IsAttestation(const formats::OciDocument& document, const std::unordered_set<Digest>& siblings,
+                               std::uint64_t& budget) const {
   if (document.kind != formats::DocumentKind::kManifest || document.layers.empty()) return false;
+  std::unordered_set<Digest> read;
   for (const formats::Descriptor& layer : document.layers) {
-    auto text = ReadSmallBlob(layer.digest, limits::kStatementBytes);
+    if (!read.insert(layer.digest).second) continue;
+    const std::uint64_t cost = std::max(layer.size, limits::kStatementCost);
+    if (cost > budget) return false;
+    budget -= cost;
+    auto text = ReadSmallBlob(layer.digest, std::min(cost, limits::kStatementBytes));
     if (!text) return false;
     auto statement = formats::ParseStatement(*text);
     if (!statement || statement->subjects.empty()) return false;
     bool about_sibling = std::any_of(
         statement->subjects.begin(), statement->subjects.end(),
-        [&](const Digest& subject) { return std::find(siblings.begin(), siblings.end(), subject) != siblings.end(); });
+        [&](const Digest& subject) { return siblings.contains(subject); });
     if (!about_sibling) return false;
   }
   return true;
@@ -205,6 +236,14 @@ Result<std::string> FactsMaker::ReadSmallBlob(const Digest& digest, std::uint64_
   BW_TRY(auto blob, blobs_.Open({0, digest}));
   if (blob->size() > limit) return {Errc::kLimit, "blob " + digest.short_str() + " is too large to be read here"};
   std::string out(blob->size(), '\0');
+  if (out.empty()) return out;
+  BW_CHECK(blob->ReadAt(0, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}));
+  return out;
+}
+
+Result<std::string> FactsMaker::ReadStart(const Digest& digest) const {
+  BW_TRY(auto blob, blobs_.Open({0, digest}));
+  std::string out(std::min<std::uint64_t>(blob->size(), 8), '\0');
   if (out.empty()) return out;
   BW_CHECK(blob->ReadAt(0, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}));
   return out;

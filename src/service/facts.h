@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/digest.h"
@@ -38,14 +39,17 @@ class FactsMaker {
   // Of a manifest (not an index) whose required blobs are there. kUnavailable: a layer is not analysed within
   // `timeout`.
   Result<ImageFacts> Make(const formats::OciDocument& document, std::chrono::milliseconds timeout) const;
-  // Whether every layer of an artifact parses as an in-toto statement about one of `siblings` (DESIGN 2.3).
-  bool IsAttestation(const formats::OciDocument& document, const std::vector<Digest>& siblings) const;
+  // Whether every layer of an artifact parses as an in-toto statement about one of `siblings` (DESIGN 2.3). What is read
+  // is taken off `budget`; false when that does not suffice.
+  bool IsAttestation(const formats::OciDocument& document, const std::unordered_set<Digest>& siblings,
+                     std::uint64_t& budget) const;
 
  private:
   struct Layers;
   Result<Layers> ReadLayers(const formats::OciDocument& document, std::chrono::milliseconds timeout) const;
   Status ReadUnread(const formats::OciDocument& document, Layers& layers, catalog::Inventory& inventory) const;
   Result<std::string> ReadSmallBlob(const Digest& digest, std::uint64_t limit) const;
+  Result<std::string> ReadStart(const Digest& digest) const;  // its first bytes
 
   LayerStore& layers_;
   const storage::BlobDriver& blobs_;

@@ -12,7 +12,6 @@ using storage::EdgeKind;
 
 constexpr int kAttempts = 50;
 constexpr std::size_t kShownWarnings = 5;
-constexpr std::size_t kReferrers = 10'000;
 
 Error UnknownManifest(const RepoName& name, const Reference& reference) {
   return {Errc::kNotFound, "MANIFEST_UNKNOWN: no manifest " + Text(reference) + " in " + name.str()};
@@ -211,23 +210,20 @@ Status Manifests::Delete(const Caller& caller, const RepoName& name, const Refer
   return done;
 }
 
-Result<std::vector<ReferrerDescriptor>> Manifests::Referrers(const Caller& caller, const RepoName& name,
-                                                             const Digest& subject,
-                                                             const std::optional<std::string>& artifact_type) {
+Result<ReferrersPage> Manifests::Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
+                                           const std::optional<std::string>& artifact_type, std::string_view after) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "referrers.list"));
-  std::vector<ReferrerDescriptor> out;
   storage::PageRequest page;
   page.limit = limits::kPageMaximum;
-  while (out.size() < kReferrers) {
-    BW_TRY(auto found, d_.database.Read([&](const storage::ReadTx& tx) {
-      return storage::Referrers(tx, repository.id, subject, artifact_type, page);
-    }));
-    for (storage::Referrer& referrer : found.items)
-      out.push_back({referrer.digest, std::move(referrer.media_type), referrer.size, std::move(referrer.artifact_type),
-                     std::move(referrer.annotations)});
-    if (!found.next) break;
-    page.after = *found.next;
-  }
+  page.after = after;
+  BW_TRY(auto found, d_.database.Read([&](const storage::ReadTx& tx) {
+    return storage::Referrers(tx, repository.id, subject, artifact_type, page);
+  }));
+  ReferrersPage out;
+  out.next = std::move(found.next);
+  for (storage::Referrer& referrer : found.items)
+    out.items.push_back({referrer.digest, std::move(referrer.media_type), referrer.size,
+                         std::move(referrer.artifact_type), std::move(referrer.annotations)});
   return out;
 }
 

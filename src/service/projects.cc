@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "audit/audit.h"
+#include "auth/auth.h"
 #include "base/limits.h"
 #include "service/engine.h"
+#include "service/inputs.h"
 #include "service/pull_recorder.h"
 #include "service/rights.h"
 #include "service/verdict_rows.h"
@@ -12,6 +14,16 @@
 namespace bulwark::service {
 
 using auth::Verb;
+
+namespace {
+
+// Exceptions are for what was there: who takes the name next does not inherit them.
+Status RevokeExceptions(storage::Tx& tx, std::string_view condition, const std::string& name, Time now) {
+  BW_CHECK(tx.Exec("UPDATE exceptions SET revoked = ?1 WHERE revoked = 0 AND " + std::string(condition), {now, name}));
+  return {};
+}
+
+}  // namespace
 
 Result<storage::Page<storage::Project>> Projects::List(const Caller& caller, const storage::PageRequest& page) {
   const ServiceParts& parts = service_.parts();
@@ -42,12 +54,17 @@ Result<storage::Project> Projects::Create(const Caller& caller, const std::strin
 
 Status Projects::Delete(const Caller& caller, const std::string& name) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "project.delete", "project:" + name));
-  return service_.parts().database.Write([&](storage::Tx& tx) -> Status {
+  const ServiceParts& parts = service_.parts();
+  Status done = service_.inputs().ChangeExceptions([&](storage::Tx& tx) -> Status {
     BW_TRY(auto project, storage::FindProject(tx, name));
     if (!project) return {Errc::kNotFound, "no project " + name};
     BW_CHECK(storage::DeleteProject(tx, project->id));
+    BW_CHECK(RevokeExceptions(tx, "substr(repository, 1, length(?2)) = ?2", name + "/", parts.clock.Now()));
+    BW_CHECK(auth::RemoveGrantsWithin(tx, name));
     return audit::Record(tx, service_.rights().Event(caller, "project.delete", "project:" + name));
   });
+  parts.authenticator.Forget();
+  return done;
 }
 
 Result<storage::Page<storage::Repository>> Projects::Repositories(const Caller& caller,
@@ -89,9 +106,10 @@ Result<bool> Projects::Sees(const Caller& caller, const std::string& repository)
 
 Status Projects::DeleteRepository(const Caller& caller, const RepoName& name) {
   BW_TRY(auto repository, service_.rights().Repository(caller, name, Verb::kDelete, "repository.delete"));
-  return service_.parts().database.Write([&](storage::Tx& tx) -> Status {
+  return service_.inputs().ChangeExceptions([&](storage::Tx& tx) -> Status {
     BW_CHECK(storage::DeleteRepository(tx, repository.id));
     BW_CHECK(ForgetRepository(tx, repository.id));
+    BW_CHECK(RevokeExceptions(tx, "repository = ?2", name.str(), service_.parts().clock.Now()));
     return audit::Record(tx, service_.rights().Event(caller, "repository.delete", name.str()));
   });
 }

@@ -55,9 +55,10 @@ class RegistryImpl final : public Registry {
   Result<Page> ListRepositories(const Caller& caller, std::size_t n, std::string_view last) override {
     return tags_.Repositories(caller, n, last);
   }
-  Result<std::vector<ReferrerDescriptor>> Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
-                                                    const std::optional<std::string>& artifact_type) override {
-    return manifests_.Referrers(caller, name, subject, artifact_type);
+  Result<ReferrersPage> Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
+                                                    const std::optional<std::string>& artifact_type,
+                                  std::string_view after) override {
+    return manifests_.Referrers(caller, name, subject, artifact_type, after);
   }
 
   Uploads* uploads() { return &uploads_; }

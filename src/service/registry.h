@@ -66,6 +66,11 @@ struct ReferrerDescriptor {
   std::string annotations_json;  // an object, or empty
 };
 
+struct ReferrersPage {
+  std::vector<ReferrerDescriptor> items;
+  std::optional<std::string> next;  // where the next page begins
+};
+
 struct Page {
   std::vector<std::string> items;
   bool more = false;
@@ -114,8 +119,9 @@ class Registry {
   virtual Result<Page> ListTags(const Caller&, const RepoName&, std::size_t n, std::string_view last) = 0;
   virtual Result<Page> ListRepositories(const Caller&, std::size_t n,
                                         std::string_view last) = 0;  // those the caller may see
-  virtual Result<std::vector<ReferrerDescriptor>> Referrers(const Caller&, const RepoName&, const Digest& subject,
-                                                            const std::optional<std::string>& artifact_type) = 0;
+  // One page, limited in bytes; `after`: the `next` of the page before, or empty.
+  virtual Result<ReferrersPage> Referrers(const Caller&, const RepoName&, const Digest& subject,
+                                          const std::optional<std::string>& artifact_type, std::string_view after) = 0;
 };
 
 // The OCI error code of an error of Registry ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "DENIED", …) where its Errc and

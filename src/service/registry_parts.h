@@ -80,8 +80,9 @@ class Manifests {
   Result<PushedManifest> Put(const Caller& caller, const RepoName& name, const Reference& reference,
                              std::string_view content_type, std::string bytes, const std::vector<TagName>& more_tags);
   Status Delete(const Caller& caller, const RepoName& name, const Reference& reference);
-  Result<std::vector<ReferrerDescriptor>> Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
-                                                    const std::optional<std::string>& artifact_type);
+  Result<ReferrersPage> Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
+                                                    const std::optional<std::string>& artifact_type,
+                                  std::string_view after);
 
  private:
   struct Incoming;

@@ -184,14 +184,14 @@ TEST_F(RegistryTest, ReferrersStayInTheirRepository) {
       ManifestOf("{}", "application/vnd.oci.empty.v1+json", {"{\"sig\":1}"}, "application/octet-stream", subject);
   auto pushed = Must(Push(alice_, "team-a/app", signature, signature.digest().str()));
   ASSERT_TRUE(pushed.subject);
-  auto list = Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), std::nullopt));
+  auto list = Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), std::nullopt, "")).items;
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0].digest, signature.digest());
   EXPECT_EQ(list[0].annotations_json, R"({"a":"b"})");
-  EXPECT_TRUE(Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), "text/plain")).empty());
-  EXPECT_FALSE(registry().Referrers(As("bob"), Repo("team-a/app"), image_.digest(), std::nullopt));
+  EXPECT_TRUE(Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), "text/plain", "")).items.empty());
+  EXPECT_FALSE(registry().Referrers(As("bob"), Repo("team-a/app"), image_.digest(), std::nullopt, ""));
   Must(Push(Pusher("bob", "team-b/x"), "team-b/x", ImageOf({}), "v1"));
-  EXPECT_TRUE(Must(registry().Referrers(As("bob"), Repo("team-b/x"), image_.digest(), std::nullopt)).empty());
+  EXPECT_TRUE(Must(registry().Referrers(As("bob"), Repo("team-b/x"), image_.digest(), std::nullopt, "")).items.empty());
 }
 
 TEST_F(RegistryTest, OciCodesAreSplitOff) {

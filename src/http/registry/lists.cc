@@ -62,12 +62,18 @@ Result<Response> ListReferrers(Call& call, RegistryDeps& deps) {
   BW_TRY(const auto asked, call.query.One("artifactType"));
   std::optional<std::string> artifact_type;
   if (asked && !asked->empty()) artifact_type = std::string(*asked);
-  BW_TRY(const auto referrers, deps.registry.Referrers(call.caller, name, digest, artifact_type));
+  BW_TRY(const auto last, call.query.One("last"));
+  BW_TRY(const auto page, deps.registry.Referrers(call.caller, name, digest, artifact_type, last.value_or("")));
   JsonWriter json;
   json.BeginObject().Field("schemaVersion", 2).Field("mediaType", kIndexType).Key("manifests").BeginArray();
-  for (const auto& referrer : referrers) WriteDescriptor(json, referrer);
+  for (const auto& referrer : page.items) WriteDescriptor(json, referrer);
   Response response = Response::Json(200, json.EndArray().EndObject().Take(), kIndexType);
   if (artifact_type) response.Set("OCI-Filters-Applied", "artifactType");
+  if (page.next) {
+    std::string link = "</v2/" + name.str() + "/referrers/" + digest.str() + "?last=" + net::PercentEncode(*page.next);
+    if (artifact_type) link += "&artifactType=" + net::PercentEncode(*artifact_type);
+    response.Set("Link", link + ">; rel=\"next\"");
+  }
   return response;
 }
 
