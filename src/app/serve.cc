@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <csignal>
 #include <cstdio>
 
@@ -69,6 +70,7 @@ void RunUntilStopped(Server& server, const sigset_t& signals) {
 }  // namespace
 
 int Serve(const Options& options) {
+  ::umask(S_IRWXG | S_IRWXO);  // the database, also as SQLite makes it, is nobody else's to read
   // Large blocks (19 MiB for each password hash) go back to the system at once; by default the allocator would learn to
   // keep one for every thread.
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);

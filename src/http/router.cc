@@ -301,10 +301,10 @@ RefusalHook RecordRefusals(storage::Database& database, const Clock& clock) {
     event.at = clock.Now();
     event.actor = caller.principal.name;
     event.actor_id = caller.principal.id;
-    event.action = std::string(action);
+    event.action = "request";  // which one stands in the reason: routes are no names of actions
     event.object = std::string(object);
     event.outcome = audit::Outcome::kRefused;
-    event.reason = error.message;
+    event.reason = std::string(action) + ": " + error.message;
     event.remote = caller.remote;
     const Status recorded = database.Write([&](storage::Tx& tx) { return audit::Record(tx, event); });
     // The refusal stands even where it cannot be written down.

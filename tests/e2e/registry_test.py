@@ -321,6 +321,18 @@ class Registry(harness.Case):
         print(f"measured: pull among log-ins: median {sorted(times)[3] * 1e3:.0f} ms; server {self.server.rss() >> 20} MiB")
         self.assertLess(sorted(times)[3], 1.0)
 
+    def test_refusals_at_the_door_are_recorded(self):
+        self.assertEqual(self.alice.send("GET", "/v2/team-b/secret/manifests/v1")[0], 404)
+        self.assertEqual(self.alice.api("GET", "/audit")[0], 403)
+        events = [e for e in self.admin.api("GET", "/audit?limit=1000")[1]["items"] if e["outcome"] == "refused" and e["actor"] == "alice"]
+        for route in ("GET /v2/{name}/manifests/{reference}", "GET /api/v1/audit"):
+            self.assertTrue(any(route in e["reason"] for e in events), (route, events))
+        self.assertNotIn("was not recorded", self.server.text())
+
+    def test_data_is_private(self):
+        for path in (self.server.data / "data").rglob("*"):
+            self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+
     # ---- lists ----
 
     def test_page_sizes(self):
