@@ -132,12 +132,19 @@ std::set<std::string> VisiblePrograms(const std::vector<const image::LayerRecord
 void FindUnknownPrograms(Draft& draft, const Claims& claims) {
   std::set<std::string> unknown = VisiblePrograms(draft.layers);
   std::erase_if(unknown, [&](const std::string& path) { return claims.Has(path); });
-  bool has_database = false;
+  bool has_database = false;  // an empty one knows nothing
   for (const image::MergedFile& file : draft.merged.files) {
-    if (file.facts->cataloger == "dpkg" || file.facts->cataloger == "other-database") has_database = true;
+    bool filled = file.facts->cataloger == "dpkg" && !(file.facts->packages.empty() && file.facts->gaps.empty());
+    if (filled || file.facts->cataloger == "other-database") has_database = true;
     if (!file.facts->packages.empty()) unknown.erase(file.path);
   }
+  bool nothing_known = !has_database && draft.inventory.packages.empty();
+  if (nothing_known && unknown.empty() && draft.merged.has_executables) {
+    return draft.AddGap(GapKind::kBlind, "", "merge", "the image has executable files, but nothing in it is a known package");
+  }
   if (unknown.empty()) return;
+  // Of a distribution's programs the distribution's database would speak: without it they are not just some programs.
+  bool lost_database = !has_database && draft.inventory.os;
   std::string reason = std::to_string(unknown.size()) + " programs belong to no package and were not recognised: ";
   std::size_t named = 0;
   for (const std::string& path : unknown) {
@@ -145,8 +152,8 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
     reason += (named++ ? ", " : "") + Printable(path, 200);
   }
   if (unknown.size() > named) reason += ", …";
-  bool nothing_known = !has_database && draft.inventory.packages.empty();
-  draft.AddGap(nothing_known ? GapKind::kBlind : GapKind::kPartial, "", "merge", std::move(reason));
+  if (lost_database) reason += "; os-release names a distribution, but there is no package database";
+  draft.AddGap(nothing_known || lost_database ? GapKind::kBlind : GapKind::kPartial, "", "merge", std::move(reason));
 }
 
 }  // namespace

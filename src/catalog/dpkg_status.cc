@@ -14,13 +14,17 @@ namespace {
 constexpr std::string_view kStatus = "var/lib/dpkg/status";
 constexpr std::string_view kStatusFolder = "var/lib/dpkg/status.d/";
 
-// The third word of Status. All states in which the package's files are on disk count, not only "installed": code that
-// was unpacked runs as well.
-bool HasFilesOnDisk(std::string_view status) {
+enum class OnDisk { kYes, kNo, kUnknown };
+
+// The third word of Status; dpkg takes any white space between the words and any case. All states in which the package's
+// files are on disk count, not only "installed": code that was unpacked runs as well. A state that dpkg does not know is
+// not "not installed": the package counts, and the stanza is a gap.
+OnDisk StateOf(std::string_view status) {
   static constexpr std::array<std::string_view, 6> kStates = {"installed", "unpacked", "half-configured", "half-installed",
                                                               "triggers-awaited", "triggers-pending"};
-  std::string_view state = status.substr(status.rfind(' ') + 1);
-  return std::find(kStates.begin(), kStates.end(), state) != kStates.end();
+  std::string state = ToLower(status.substr(status.find_last_of(" \t\r\n") + 1));
+  if (state == "not-installed" || state == "config-files") return OnDisk::kNo;
+  return std::find(kStates.begin(), kStates.end(), state) != kStates.end() ? OnDisk::kYes : OnDisk::kUnknown;
 }
 
 image::Package ToPackage(const formats::Stanza& stanza, std::string_view path) {
@@ -53,7 +57,9 @@ void AddStanza(const formats::Stanza& stanza, const LayerFile& file, bool needs_
   for (std::string_view field : {"Package", "Version", "Status", "Source", "Architecture"}) {
     if (stanza.Repeats(field)) facts.gaps.push_back(Blind(where + "field " + std::string(field) + " is there twice"));
   }
-  if (status && !HasFilesOnDisk(*status)) return;
+  OnDisk on_disk = status ? StateOf(*status) : OnDisk::kYes;
+  if (on_disk == OnDisk::kNo) return;
+  if (on_disk == OnDisk::kUnknown) facts.gaps.push_back(Blind(where + "no status of dpkg's: " + Printable(*status, 100)));
   image::Package package = ToPackage(stanza, file.path);
   if (package.name.empty() || package.version.empty()) {
     return facts.gaps.push_back(Blind(where + "an installed package without " + (package.name.empty() ? "name" : "version")));

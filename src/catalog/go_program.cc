@@ -20,8 +20,9 @@ void Add(Facts& facts, std::string_view path, std::string name, std::string vers
 }  // namespace
 
 bool IsProgram(std::string_view path, std::uint32_t mode) {
-  // dpkg's maintainer scripts are executable too, thousands of them.
-  return (mode & 0111) != 0 && !HasScriptName(path) && !path.starts_with("var/lib/dpkg/info/");
+  // dpkg's maintainer scripts are executable too, thousands of them. A script's name proves nothing: a program may be
+  // called "server.sh", and the first bytes tell.
+  return (mode & 0111) != 0 && !path.starts_with("var/lib/dpkg/info/");
 }
 
 Result<Facts> ReadGoProgram(const LayerFile& file) {

@@ -110,9 +110,11 @@ void ArchiveReader::Identify(ByteSpan archive, const Content& content, const std
   JavaEvidence evidence;
   evidence.file_name = FileName(path);
   evidence.pom_paths = content.pom_paths;
-  std::string artifact = ParseJavaFileName(evidence.file_name).artifact;
-  // A single pom is the archive's own also when the file was renamed.
-  bool own = poms.size() == 1 || std::any_of(poms.begin(), poms.end(), [&](const auto& pom) { return pom.artifact == artifact; });
+  JavaFileName name = ParseJavaFileName(evidence.file_name);
+  // A single pom is the archive's own also when the file was renamed; not when the name tells another version: then it is
+  // of something that an archive built without Maven took in.
+  bool single = poms.size() == 1 && (name.version.empty() || name.version == poms[0].version);
+  bool own = single || std::any_of(poms.begin(), poms.end(), [&](const auto& pom) { return pom.artifact == name.artifact; });
   if (own) return;
   if (content.manifest) {
     if (auto text = ReadText(archive, *content.manifest, path)) evidence.manifest = ParseManifest(*text);

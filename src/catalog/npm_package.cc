@@ -1,4 +1,4 @@
-// Installed npm packages: package.json below a node_modules folder (docs.npmjs.com, "package.json"). Nested ones that
+// Installed npm packages: package.json below a node_modules folder (docs.npmjs.com, "package.json"). Deeper ones that
 // bring no name and version of their own only configure a module system; they are no packages.
 #include <algorithm>
 
@@ -45,6 +45,13 @@ Result<Read> ReadFields(simdjson::ondemand::object object) {
   return out;
 }
 
+// "…/node_modules/a" and "…/node_modules/@scope/a", the places from which node loads packages.
+bool IsPackageFolder(std::string_view folder) {
+  std::string_view above = FolderOf(folder);
+  if (FileName(above).starts_with('@')) above = FolderOf(above);
+  return FileName(above) == "node_modules" && !FileName(folder).starts_with('.');
+}
+
 }  // namespace
 
 bool IsNodePackage(std::string_view path, std::uint32_t) {
@@ -57,7 +64,11 @@ Result<Facts> ReadNodePackage(const LayerFile& file) {
   BW_CHECK(Checked(json.document().get_object().get(object)));
   BW_TRY(Read read, ReadFields(object));
   Facts facts;
-  if (read.name.empty() || read.version.empty()) return facts;
+  if (read.name.empty() || read.version.empty()) {
+    // node loads a package by its folder and needs neither: what lies there is installed, and what it is, unknown.
+    if (!IsPackageFolder(FolderOf(file.path))) return facts;
+    return Error{Errc::kCorrupt, "an installed package without " + std::string(read.name.empty() ? "name" : "version")};
+  }
   image::Package package;
   package.ecosystem = versions::Ecosystem::kNpm;
   package.name = std::move(read.name);

@@ -31,12 +31,6 @@ bool IsProgramPlace(std::string_view path) {
   return std::none_of(kManaged.begin(), kManaged.end(), [&](std::string_view m) { return path.starts_with(m); });
 }
 
-bool HasScriptName(std::string_view path) {
-  static constexpr std::array<std::string_view, 14> kScripts = {".sh", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".php",
-                                                                ".lua", ".tcl", ".bash", ".awk", ".ts", ".ps1"};
-  return std::any_of(kScripts.begin(), kScripts.end(), [&](std::string_view s) { return path.ends_with(s); });
-}
-
 bool HasProgramName(std::string_view path) {
   std::string_view name = FileName(path);
   std::size_t dot = name.rfind('.');

@@ -12,9 +12,7 @@ bool HasFolder(std::string_view path, std::string_view name);  // some folder of
 // Whether a file there, if executable, is a program that somebody installed to be run: the bin folders of the system
 // and everything outside the folders that a distribution manages.
 bool IsProgramPlace(std::string_view path);
-// Whether the name says that it is a script, and whether it is one that programs have: no extension, or one like ".12"
-// or ".bin". Neither knows the content.
-bool HasScriptName(std::string_view path);
+// Whether the name is one that programs have: no extension, or one like ".12" or ".bin". It does not know the content.
 bool HasProgramName(std::string_view path);
 // "usr/bin/x" for "bin/x" and so on: dpkg records names of before the /usr merge.
 std::string MergedUsr(std::string_view path);

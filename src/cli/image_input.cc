@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/byte_source.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/sync.h"
 #include "catalog/analyze.h"
@@ -18,7 +20,11 @@
 #include "cli/terminal.h"
 #include "cli/tree.h"
 #include "crypto/hash.h"
+#include "formats/gzip.h"
 #include "formats/oci.h"
+#include "formats/tar_fields.h"
+#include "formats/zstd.h"
+#include "image/inflated_stream.h"
 #include "remote/local_image.h"
 
 namespace bulwark::cli {
@@ -128,6 +134,26 @@ Result<catalog::Inventory> AssembleLayers(service::Analyzer& analyzer, std::vect
   }
 }
 
+// A single image has one platform; to scan another than was asked for would answer the wrong question.
+Status CheckPlatform(const std::string& wanted, const formats::Platform& platform) {
+  if (wanted.empty() || platform.str().empty() || platform.str() == wanted || platform.os + "/" + platform.architecture == wanted) return {};
+  return {Errc::kInvalid, "the image is for " + Printable(platform.str(), 100) + ", not for " + wanted};
+}
+
+// The digest of a layout's layer is what its file claims to have; only checked where no diff_id says what must be inside.
+Status CheckDigest(const Digest& digest, const remote::OpenedFile& file) {
+  crypto::Hasher hasher(digest.algorithm() == DigestAlgorithm::kSha512 ? crypto::HashKind::kSha512 : crypto::HashKind::kSha256);
+  FileSource source(file.fd.get(), file.size);
+  Bytes buffer(1 << 18);
+  for (;;) {
+    BW_TRY(std::size_t n, source.Read(buffer));
+    if (n == 0) break;
+    hasher.Update(ByteSpan(buffer).first(n));
+  }
+  if (hasher.FinishDigest() == digest) return {};
+  return {Errc::kDigest, "the file of layer " + digest.str() + " has other bytes than that"};
+}
+
 // What a runtime unpacks must be what we read (attacks: descriptor-lies).
 void CheckDiffIds(const formats::ImageConfig& config, const std::vector<Layer>& layers, catalog::Inventory& inventory) {
   auto blind = [&](std::string reason) { inventory.gaps.push_back({image::GapKind::kBlind, "", "merge", std::move(reason)}); };
@@ -167,6 +193,7 @@ Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analy
     return {};
   }));
   auto config = formats::ParseImageConfig(config_bytes);
+  BW_CHECK(CheckPlatform(a.platform, config.platform));
   std::uint64_t total = 0;
   for (const auto& layer : document.layers) total += layer.size;
   SharedProgress progress(total);
@@ -183,6 +210,7 @@ Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analy
 Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, service::Analyzer& analyzer) {
   BW_TRY(auto found, remote::FindImage(files, a.platform));
   auto config = formats::ParseImageConfig(found.config);
+  BW_CHECK(CheckPlatform(a.platform, config.platform));
   std::vector<Layer> layers(found.layers.size());
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -191,6 +219,7 @@ Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& f
   }
   SharedProgress progress(total);
   BW_CHECK(InParallel(layers.size(), [&](std::size_t i) -> Status {
+    if (!config.has_rootfs && found.layers[i].digest) BW_CHECK(CheckDigest(*found.layers[i].digest, layers[i].file));
     BW_TRY(layers[i].record, analyzer.Read(layers[i].file.fd.get(), layers[i].file.size));
     // A docker archive does not name its layers; they are known by their uncompressed digest then.
     layers[i].digest = found.layers[i].digest.value_or(layers[i].record.diff_id);
@@ -227,6 +256,51 @@ Result<UniqueFd> SpoolStandardInput() {
   }
 }
 
+template <typename Reader>
+Status Inflate(ByteSource& compressed, int into) {
+  Reader reader(compressed);
+  Bytes buffer(1 << 20);
+  for (std::uint64_t done = 0;;) {
+    BW_TRY(std::size_t n, reader.Read(buffer));
+    if (n == 0) break;
+    done += n;
+    if (done > limits::kLayerBytes) return {Errc::kLimit, "the archive inflates to more than " + FormatBytes(limits::kLayerBytes)};
+    BW_CHECK(WriteTo(into, ByteSpan(buffer).first(n)));
+  }
+  return reader.damage() ? Status(Errc::kCorrupt, "the archive: " + *reader.damage()) : Status();
+}
+
+// An archive as it is, or what a compressed one ("docker save | gzip") holds.
+struct Archive {
+  UniqueFd fd;
+  bool is_archive = false;  // compressed, or a tar by its first header: not a single file to be looked at
+};
+
+Result<Archive> OpenArchive(UniqueFd fd) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return ErrnoError("stat the archive");
+  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, "neither a plain file nor a directory ('-' reads an archive from standard input)"};
+  Bytes head(512);
+  ssize_t n = ::pread(fd.get(), head.data(), head.size(), 0);
+  head.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  Archive out;
+  out.is_archive = head.size() == 512 && formats::tar::ChecksumFits(ByteSpan(head).first<512>());
+  image::Compression compression = image::SniffCompression(head);
+  if (compression == image::Compression::kNone) return out.fd = std::move(fd), std::move(out);
+  out.is_archive = true;
+  BW_TRY(out.fd, remote::TemporaryFile());
+  FileSource source(fd.get(), static_cast<std::uint64_t>(info.st_size));
+  BW_CHECK(compression == image::Compression::kGzip ? Inflate<formats::GzipReader>(source, out.fd.get())
+                                                    : Inflate<formats::ZstdReader>(source, out.fd.get()));
+  return out;
+}
+
+// No registry reference looks like that, so the file is meant.
+bool IsPath(const std::string& target) {
+  return target.starts_with('/') || target.starts_with("./") || target.starts_with("../") || target == "." || target == ".." ||
+         target.ends_with(".tar") || target.ends_with(".tgz") || target.ends_with(".tar.gz");
+}
+
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
@@ -234,11 +308,15 @@ bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer) {
   if (a.target == "-") {
     BW_TRY(UniqueFd fd, SpoolStandardInput());
-    BW_TRY(auto files, remote::ArchiveFiles(std::move(fd)));
+    BW_TRY(Archive archive, OpenArchive(std::move(fd)));
+    BW_TRY(auto files, remote::ArchiveFiles(std::move(archive.fd)));
     return ReadFiles(a, *files, analyzer);
   }
   struct stat info {};
-  if (::stat(a.target.c_str(), &info) != 0) return ReadRegistry(a, analyzer);
+  if (::stat(a.target.c_str(), &info) != 0) {
+    if (errno != ENOENT || IsPath(a.target)) return ErrnoError("open " + Printable(a.target, 400));
+    return ReadRegistry(a, analyzer);
+  }
   if (S_ISDIR(info.st_mode)) {
     if (Exists(a.target + "/index.json") && Exists(a.target + "/oci-layout")) return ReadFiles(a, *remote::DirectoryFiles(a.target), analyzer);
     BW_TRY(auto packed, PackTree(a.target));
@@ -246,9 +324,14 @@ Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer
   }
   UniqueFd fd(::open(a.target.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open " + a.target);
-  auto files = remote::ArchiveFiles(std::move(fd));
+  auto archive = OpenArchive(std::move(fd));
+  if (!archive) return archive.error().Wrap(Printable(a.target, 400));
+  auto files = remote::ArchiveFiles(std::move(archive->fd));
   bool image = files.ok() && ((*files)->Open("index.json").ok() || (*files)->Open("manifest.json").ok());
   if (image) return ReadFiles(a, **files, analyzer);
+  // Nobody looks inside a cut or foreign archive: as a single file without packages it would seem clean.
+  if (archive->is_archive && !files) return files.error().Wrap(Printable(a.target, 400));
+  if (archive->is_archive) return Error{Errc::kInvalid, Printable(a.target, 400) + ": an archive, but of no image (neither OCI layout nor docker archive); unpack a file system and scan its directory"};
   BW_TRY(auto packed, PackFile(a.target));
   return ReadPacked(a, std::move(packed), analyzer);
 }

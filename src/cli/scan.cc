@@ -119,6 +119,7 @@ std::string PackageTable(const catalog::Inventory& inventory) {
 int RunScan(const ScanArguments& a) {
   auto report = MakeReport(a);
   if (!report) return Fail(report.error());
+  if (a.database.empty()) NoteLine("judged by the starter data in this binary, a small choice of advisories; 'bulwark db build' makes a full file for --db");
   auto written = WriteOutput(a.output, Render(*report, a.format, !a.output.empty()));
   if (!written) return Fail(written.error());
   auto outcome = report->verdicts.front().decision.outcome;

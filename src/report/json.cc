@@ -65,7 +65,7 @@ void WriteSummary(JsonWriter& out, const Report& report) {
   out.Field("affected", affected).Field("not_compared", unknown).Field("fixable", fixable).Field("known_exploited", exploited);
   out.Key("by_severity").BeginObject();
   for (std::size_t i = by_severity.size(); i-- > 0;) out.Field(Word(static_cast<advisory::Severity>(i)), by_severity[i]);
-  out.EndObject().Field("fully_scanned", !report.inventory.blind()).EndObject();
+  out.EndObject().Field("fully_scanned", !IsBlind(report)).EndObject();
 }
 
 void WriteFinding(JsonWriter& out, const Finding& f) {

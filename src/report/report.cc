@@ -14,4 +14,9 @@ std::vector<image::Gap> AllGaps(const Report& report) {
   return gaps;
 }
 
+bool IsBlind(const Report& report) {
+  auto blind = [](const image::Gap& gap) { return gap.kind != image::GapKind::kPartial; };
+  return report.inventory.blind() || std::any_of(report.findings.gaps.begin(), report.findings.gaps.end(), blind);
+}
+
 }  // namespace bulwark::report

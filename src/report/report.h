@@ -48,5 +48,7 @@ struct Report {
 
 // Gaps of inventory and match, unique; blind ones first.
 std::vector<image::Gap> AllGaps(const Report& report);
+// Any of them blind: the image counts as not fully scanned.
+bool IsBlind(const Report& report);
 
 }  // namespace bulwark::report

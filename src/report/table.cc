@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/stable_sort.h"
 #include "report/names.h"
 #include "report/render.h"
 #include "report/text.h"
@@ -90,7 +91,7 @@ std::vector<Group> GroupByUnit(const Findings& findings) {
   for (const Finding* f : findings) by_unit[UnitOf(*f)].push_back(f);
   std::vector<Group> groups;
   for (auto& [unit, list] : by_unit) groups.push_back({unit, std::move(list)});
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+  StableSort(groups, [](const Group& a, const Group& b) {
     return std::pair(Worst(a.findings), a.findings.size()) > std::pair(Worst(b.findings), b.findings.size());
   });
   return groups;
@@ -198,7 +199,7 @@ void Table::WriteHead(const Sorted& sorted) {
   std::size_t packages = report_.inventory.packages.size();
   out_.Begin(0).Wrap(0, fmt::format("{} {}: {}; advisory data of {}", packages, packages == 1 ? "package" : "packages", counts,
                                     report_.revisions.data_date == kNever ? "unknown date" : FormatDate(report_.revisions.data_date)));
-  if (report_.inventory.blind()) out_.Begin(0).Put("not fully scanned: what is missing is listed below", Ink::kBoldRed).End();
+  if (IsBlind(report_)) out_.Begin(0).Put("not fully scanned: what is missing is listed below", Ink::kBoldRed).End();
 }
 
 void Table::WriteUrgent(const Findings& urgent) {
@@ -271,7 +272,7 @@ void Table::WriteDecisions() {
     if (d.valid_until != kNever) out_.Put(fmt::format("  (time can change this from {} on)", FormatTime(d.valid_until)), Ink::kDim);
     out_.End();
     for (const policy::Reason& reason : d.reasons) {
-      if (!said.insert(reason.message).second) continue;
+      if (!said.insert(std::string(policy::Name(reason.effect)) + reason.message).second) continue;
       out_.Begin(4).PutPadded(policy::Name(reason.effect), 6);
       out_.Wrap(10, Printable(reason.message));
     }
