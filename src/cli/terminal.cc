@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -55,8 +57,13 @@ void ErrorLine(std::string_view message) {
 void NoteLine(std::string_view message) { ErrorText("bulwark: " + Printable(message) + "\n"); }
 
 Status WriteOutput(const std::string& path, std::string_view text) {
-  if (!path.empty()) return WriteFileAtomically(path, text);
-  return WriteAllTo(STDOUT_FILENO, text);
+  if (path.empty()) return WriteAllTo(STDOUT_FILENO, text);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return WriteFileAtomically(path, text);
+  // A device or pipe such as /dev/null or /dev/stderr is written to, never replaced.
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open " + path);
+  return WriteAllTo(fd.get(), text);
 }
 
 Result<std::string> ReadLine() {
