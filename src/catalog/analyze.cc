@@ -5,6 +5,7 @@
 
 #include "catalog/paths.h"
 #include "catalog/runner.h"
+#include "catalog/unread_packages.h"
 #include "crypto/hash.h"
 #include "formats/elf.h"
 
@@ -44,6 +45,9 @@ image::LayerRecord AnalyzeFile(const std::string& path, ByteSpan bytes, std::uin
   if (wanted) runner.OnFile(0, entry, bytes);
   record.entries.push_back(std::move(entry));
   runner.AddTo(record);
+  // In an image a lock file that is not read is one of many files; alone it is all there is.
+  auto unread = [](const image::FileFacts& facts) { return facts.cataloger == kUnreadCataloger; };
+  wanted = wanted && (record.files.empty() || !std::all_of(record.files.begin(), record.files.end(), unread));
   if (!wanted) record.gaps.push_back({image::GapKind::kBlind, path, "layer", "no cataloguer reads this kind of file"});
   return record;
 }

@@ -58,6 +58,7 @@ Assembled Assemble(const std::vector<const image::LayerRecord*>& layers, const s
   FindDistribution(draft);
   CompareLocks(draft);
   FindOwners(draft);
+  JoinUnread(draft);
   Order(draft.inventory);
   return {std::move(draft.inventory), std::move(draft.merged.unread)};
 }

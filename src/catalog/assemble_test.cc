@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "catalog/analyze.h"
+#include "catalog/go_program.h"
 #include "catalog/runner.h"
 #include "crypto/hash.h"
 
@@ -256,6 +257,86 @@ TEST(AnalyzeFile, ReadsOneFile) {
   EXPECT_EQ(nothing.gaps[0].kind, GapKind::kBlind);
 }
 
+std::string UnreadGaps(const Inventory& inventory) {
+  std::string out;
+  for (const image::Gap& gap : inventory.gaps) {
+    if (gap.cataloger != "unread") continue;
+    out += gap.path + (gap.kind == GapKind::kPartial ? "" : " blind") + gap.reason.substr(std::min(gap.reason.size(), gap.reason.find(" (and "))) + "\n";
+  }
+  return out;
+}
+
+TEST(Assemble, FilesThatAreNotReadAreOneGapAnEcosystem) {
+  Layer layer;
+  for (int i = 100; i < 400; ++i) layer.File("usr/local/gems/specifications/g" + std::to_string(i) + ".gemspec", "x");
+  layer.File("app/Gemfile.lock", "x").File("app/Cargo.lock", "x");
+  EXPECT_EQ(UnreadGaps(Of({layer.Done()}).inventory), "app/Cargo.lock\napp/Gemfile.lock (and 300 more files of RubyGems)\n");
+}
+
+TEST(Assemble, FilesThatAreNotReadOfADistributionPackageAreNoGap) {
+  std::string spec = "Gem::Specification.new", path = "usr/share/rubygems-integration/all/specifications/rake-13.gemspec";
+  for (bool verified : {true, false}) {
+    std::string md5 = verified ? crypto::Md5Hex(AsBytes(spec)) : std::string(32, '0');
+    auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("rake", "13"))
+                       .File("var/lib/dpkg/info/rake.md5sums", md5 + "  " + path + "\n").File(path, spec).Done()});
+    EXPECT_EQ(UnreadGaps(out.inventory), verified ? "" : path + "\n") << Gaps(out.inventory);
+  }
+}
+
+// What was wanted is answered where what is installed was read; what is installed never is.
+TEST(Assemble, InstalledPackagesAnswerForUnreadLocks) {
+  const char* json = R"({"name":"a","version":"1"})";
+  const char* metadata = "Name: %\nVersion: 1\n";
+  auto python = [&](std::string name) { return std::string(metadata).replace(6, 1, name); };
+  struct Case {
+    std::string unread, installed, content, want;
+  };
+  for (const Case& c : {Case{"app/yarn.lock", "app/node_modules/a/package.json", json, ""},
+                        Case{"app/yarn.lock", "node_modules/a/package.json", json, "app/yarn.lock\n"},
+                        Case{"yarn.lock", "node_modules/a/package.json", json, ""},
+                        Case{"app/.pnp.cjs", "app/node_modules/a/package.json", json, "app/.pnp.cjs\n"},
+                        Case{"app/poetry.lock", "usr/lib/python3/site-packages/flask-1.dist-info/METADATA", python("flask"), ""},
+                        Case{"app/poetry.lock", "usr/lib/python3/site-packages/pip-1.dist-info/METADATA", python("pip"), "app/poetry.lock\n"},
+                        Case{"x.egg", "usr/lib/python3/site-packages/flask-1.dist-info/METADATA", python("flask"), "x.egg\n"},
+                        Case{"app/Cargo.lock", "app/node_modules/a/package.json", json, "app/Cargo.lock\n"}}) {
+    auto out = Of({Layer().File(c.unread, "x").File(c.installed, c.content).Done()});
+    EXPECT_EQ(UnreadGaps(out.inventory), c.want) << c.unread << " " << c.installed;
+  }
+}
+
+TEST(Assemble, EntriesOfAnInterruptedDpkgCountBesideItsStatus) {
+  auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("a", "1") + Stanza("b", "1"))
+                     .File("var/lib/dpkg/updates/0000", Stanza("a", "2")).File("var/lib/dpkg/updates/0001", Stanza("b", "1")).Done()});
+  std::string packages;
+  for (const InventoryPackage& p : out.inventory.packages) packages += p.package.name + " " + p.package.version + "\n";
+  EXPECT_EQ(packages, "a 1\na 2\nb 1\n");
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kPartial, "dpkg was interrupted"));
+  EXPECT_FALSE(out.inventory.blind()) << Gaps(out.inventory);
+}
+
+TEST(AnalyzeFile, AFileThatIsNotReadIsBlindAlone) {
+  auto record = AnalyzeFile("yarn.lock", AsBytes("x"), 0644);
+  ASSERT_EQ(record.gaps.size(), 1u);
+  EXPECT_EQ(record.gaps[0].kind, GapKind::kBlind);
+}
+
+// The loader runs a program without its bit; thousands of libraries must not be read for nothing.
+TEST(StartsProgram, ByElfTypeNameAndNote) {
+  auto elf = [](char type, std::string rest = "") { return std::string("\x7f" "ELF\x02\x01\x01", 7) + std::string(9, '\0') + std::string{type, '\0'} + rest; };
+  std::string note = std::string(100, 'x') + std::string("\x04\0\0\0Go\0\0", 8);
+  struct Case {
+    const char* path;
+    std::string start;
+    bool is;
+  };
+  for (const Case& c : {Case{"a", elf(2), true}, Case{"a", elf(3), true}, Case{"a.so", elf(2), true}, Case{"a", elf(1), false}, Case{"a", elf(4), false},
+                        Case{"lib/libc.so.6", elf(3), false}, Case{"x.so", elf(3), false}, Case{"x.so", elf(3, note), true},
+                        Case{"x.sophisticated", elf(3), true}, Case{".so", elf(3), true}, Case{"a", "\x7f" "ELF", false}, Case{"a", "#!/bin/sh", false},
+                        Case{"a", "", false}}) {
+    EXPECT_EQ(StartsProgram(c.path, AsBytes(c.start)), c.is) << c.path << " " << c.start.size();
+  }
+}
+
 // A program too large to be held is searched part by part; other large files are gaps.
 TEST(Runner, LargeProgramsInParts) {
   std::string modules = std::string(16, '0') + "path\texample.test/x\nmod\texample.test/x\tv1.2.3\n" + std::string(16, '1');
@@ -263,6 +344,7 @@ TEST(Runner, LargeProgramsInParts) {
                         "\x08go1.22.3" + static_cast<char>(modules.size()) + modules + std::string(500, 'x');
   image::Entry entry{EntryType::kFile, false, 0755, limits::kCatalogedFileBytes + 1, "usr/bin/big", "", 0};
   for (std::size_t step : {1u, 7u, 100u, 5000u}) {
+    entry.mode = step % 2 ? 0755 : 0644;
     Runner runner;
     for (std::size_t at = 0; at < program.size(); at += step) {
       EXPECT_TRUE(runner.OnPart(0, entry, AsBytes(std::string_view(program).substr(at, step))));

@@ -29,5 +29,7 @@ void FindDistribution(Draft& draft);
 void CompareLocks(Draft& draft);
 // Ownership of language packages, and programs that nobody owns and no cataloguer recognised.
 void FindOwners(Draft& draft);
+// One gap an ecosystem for the files of unread_packages.h. After FindOwners, which drops what the distribution answers for.
+void JoinUnread(Draft& draft);
 
 }  // namespace bulwark::catalog

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "catalog/assembly.h"
 #include "catalog/paths.h"
+#include "catalog/unread_packages.h"
 
 namespace bulwark::catalog {
 namespace {
@@ -87,16 +88,18 @@ void FindPackageOwners(Draft& draft, const Claims& claims) {
   }
 }
 
-// A program or archive exactly as its distribution package brought it is covered by the distribution's own data: that its
-// inside could not be identified leaves nothing unknown.
+// A program, archive or package file exactly as its distribution package brought it is covered by the distribution's own
+// data: that its inside could not be identified leaves nothing unknown.
 void DropGapsOfOwnedFiles(Draft& draft, const Claims& claims) {
+  auto inside = [](const std::string& cataloger) { return cataloger == "go" || cataloger == "java" || cataloger == kUnreadCataloger; };
   std::set<std::string_view> owned;
   for (const image::MergedFile& file : draft.merged.files) {
-    bool inside = file.facts->cataloger == "go" || file.facts->cataloger == "java";
-    if (inside && claims.Verifies(file.path, file.facts->md5)) owned.insert(file.path);
+    if (!inside(file.facts->cataloger) || !claims.Verifies(file.path, file.facts->md5)) continue;
+    // Gaps name the path in the layer, which links may make another one than the final path.
+    for (const image::Gap& gap : file.facts->gaps) owned.insert(OutermostFile(gap.path));
   }
   std::erase_if(draft.inventory.gaps, [&](const image::Gap& gap) {
-    return gap.kind == GapKind::kPartial && (gap.cataloger == "go" || gap.cataloger == "java") && owned.contains(OutermostFile(gap.path));
+    return gap.kind == GapKind::kPartial && inside(gap.cataloger) && owned.contains(OutermostFile(gap.path));
   });
 }
 

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "catalog/cataloger.h"
+#include "catalog/go_program.h"
 #include "catalog/runner.h"
 
 namespace bulwark::catalog {
@@ -45,11 +46,13 @@ Ran RunCatalogers(const fs::path& root) {
     entry.path = fs::relative(file, root).string();
     entry.mode = static_cast<std::uint32_t>(fs::status(file).permissions()) & 0777;
     entry.size = fs::file_size(file);
-    for (const Cataloger& c : Catalogers()) {
-      if (c.wants(entry.path, entry.mode)) out.read.push_back(std::string(c.name) + " " + entry.path);
-    }
     std::string bytes = Slurp(file);
-    if (runner.Wants(entry)) runner.OnFile(static_cast<std::uint32_t>(out.record.entries.size()), entry, AsBytes(bytes));
+    ByteSpan start = AsBytes(bytes).first(std::min(bytes.size(), Runner::kStartBytes));
+    const std::uint32_t mode = StartsProgram(entry.path, start) ? entry.mode | 0111 : entry.mode;
+    for (const Cataloger& c : Catalogers()) {
+      if (c.wants(entry.path, mode)) out.read.push_back(std::string(c.name) + " " + entry.path);
+    }
+    if (runner.Wants(entry) || runner.WantsStart(entry, start)) runner.OnFile(static_cast<std::uint32_t>(out.record.entries.size()), entry, AsBytes(bytes));
     out.record.entries.push_back(std::move(entry));
   }
   runner.AddTo(out.record);

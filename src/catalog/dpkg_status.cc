@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kStatus = "var/lib/dpkg/status";
 constexpr std::string_view kStatusFolder = "var/lib/dpkg/status.d/";
+constexpr std::string_view kUpdatesFolder = "var/lib/dpkg/updates/";
 
 enum class OnDisk { kYes, kNo, kUnknown };
 
@@ -88,6 +89,22 @@ Result<Facts> ReadDpkgStatus(const LayerFile& file) {
       facts.gaps.push_back(Blind(next->error().message));
     }
   }
+  return facts;
+}
+
+// dpkg takes only names of digits; "tmp.i" is a file that it was still writing.
+bool IsDpkgUpdate(std::string_view path, std::uint32_t) {
+  if (!path.starts_with(kUpdatesFolder)) return false;
+  std::string_view name = path.substr(kUpdatesFolder.size());
+  return !name.empty() && name.find_first_not_of("0123456789") == name.npos;
+}
+
+// An entry overrides the stanza of its package in status. Which of both is on disk the interruption left open, so both are
+// listed: nothing is hidden by an entry.
+Result<Facts> ReadDpkgUpdate(const LayerFile& file) {
+  if (file.bytes.empty()) return Facts();
+  BW_TRY(Facts facts, ReadDpkgStatus(file));
+  facts.gaps.push_back({image::GapKind::kPartial, "", "", "dpkg was interrupted: this entry overrides its package in var/lib/dpkg/status; both count"});
   return facts;
 }
 

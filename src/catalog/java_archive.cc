@@ -1,5 +1,5 @@
-// Java archives. Each pom.properties is a package (a shaded jar has many); the archive itself is one more if none of them
-// is its own. Archives inside are read from memory, within budgets that all depths share.
+// Java archives. Each pom.properties is a package (a shaded jar has many); the archive itself is one more unless one of them
+// is known to be its own. Archives inside are read from memory, within budgets that all depths share.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -36,7 +36,7 @@ class ArchiveReader {
     std::vector<const formats::ZipEntry*> poms, archives;
     const formats::ZipEntry* manifest = nullptr;
     std::vector<JavaCoordinates> pom_paths;
-    bool has_classes = false;
+    std::vector<std::string_view> classes;  // names; of all but the archive's description of itself
   };
   Content Sort(const formats::Zip& zip, const std::string& path);
   std::vector<JavaCoordinates> ReadPoms(ByteSpan archive, const Content& content, const std::string& path);
@@ -75,7 +75,7 @@ ArchiveReader::Content ArchiveReader::Sort(const formats::Zip& zip, const std::s
     bool pom = name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties");
     bool manifest = EqualsIgnoreCase(name, "META-INF/MANIFEST.MF");
     bool archive = HasArchiveName(name);
-    if (name.ends_with(".class") || name.ends_with(".dex")) out.has_classes = true;
+    if (name.ends_with(".class") || name.ends_with(".dex")) out.classes.push_back(name);
     if (name.starts_with("META-INF/maven/") && name.ends_with("/pom.xml")) {
       std::string_view folder = FolderOf(name);
       out.pom_paths.push_back({std::string(FileName(FolderOf(folder))), std::string(FileName(folder)), ""});
@@ -105,31 +105,51 @@ std::vector<JavaCoordinates> ArchiveReader::ReadPoms(ByteSpan archive, const Con
   return out;
 }
 
-// Adds the archive itself, unless one of its poms is its own.
+// Whether a class lies outside the packages that a group's name suggests: "org.acme.lib" has org/acme/.
+bool HasOtherClasses(const std::vector<std::string_view>& classes, std::string_view group) {
+  std::size_t second = group.find('.', std::min(group.find('.'), group.size() - 1) + 1);
+  std::string place(group.substr(0, second));
+  std::replace(place.begin(), place.end(), '.', '/');
+  place += '/';
+  return std::any_of(classes.begin(), classes.end(), [&](std::string_view name) {
+    return name.find('/') != name.npos && !name.starts_with("META-INF/") && !name.starts_with(place);
+  });
+}
+
+// Whether a single pom is its archive's own although that bears another name: the name tells no version, and either the
+// manifest has the pom's or nothing in the archive is of anything else.
+bool WasRenamed(const JavaCoordinates& pom, const JavaEvidence& evidence, bool other_classes) {
+  if (!ParseJavaFileName(evidence.file_name).version.empty()) return false;
+  auto version = evidence.manifest.find("implementation-version");
+  return version == evidence.manifest.end() ? !other_classes : version->second == pom.version;
+}
+
+// Adds the archive itself, unless one of its poms is its own. A single pom whose name the archive does not bear may be of
+// something that it took in: then what the archive says of itself is reported as well.
 void ArchiveReader::Identify(ByteSpan archive, const Content& content, const std::vector<JavaCoordinates>& poms, const std::string& path) {
   JavaEvidence evidence;
   evidence.file_name = FileName(path);
   evidence.pom_paths = content.pom_paths;
-  JavaFileName name = ParseJavaFileName(evidence.file_name);
-  // A single pom is the archive's own also when the file was renamed; not when the name tells another version: then it is
-  // of something that an archive built without Maven took in.
-  bool single = poms.size() == 1 && (name.version.empty() || name.version == poms[0].version);
-  bool own = single || std::any_of(poms.begin(), poms.end(), [&](const auto& pom) { return pom.artifact == name.artifact; });
-  if (own) return;
+  auto own = [&](const JavaCoordinates& pom) { return NamesArchive(pom, evidence); };
+  if (std::any_of(poms.begin(), poms.end(), own)) return;
   if (content.manifest) {
     if (auto text = ReadText(archive, *content.manifest, path)) evidence.manifest = ParseManifest(*text);
   }
-  if (IsPartOfJdk(evidence.manifest)) return;
+  if (IsPartOfJdk(evidence.manifest) || std::any_of(poms.begin(), poms.end(), own)) return;
   auto identity = IdentifyJavaArchive(evidence);
+  bool other_classes = poms.size() != 1 || HasOtherClasses(content.classes, poms[0].group);
+  if (poms.size() == 1 && WasRenamed(poms[0], evidence, other_classes)) return;
   if (identity) {
     AddPackage(identity->coordinates, path);
-    if (identity->guessed && content.has_classes) {
+    if (identity->guessed && !content.classes.empty()) {
       AddGap(path, "Maven coordinates are guessed: " + Printable(identity->coordinates.name(), 200));
     }
     return;
   }
   // Containers (war, ear, executable jars) are applications: what they carry is identified, they themselves need not be.
-  if (content.has_classes && poms.empty() && content.archives.empty()) AddGap(path, "classes of no known Maven package");
+  if (poms.size() <= 1 && other_classes && !content.classes.empty() && content.archives.empty()) {
+    AddGap(path, "classes of no known Maven package");
+  }
 }
 
 void ArchiveReader::ReadNested(ByteSpan archive, const formats::ZipEntry& entry, const std::string& path, std::uint64_t depth) {

@@ -134,6 +134,15 @@ std::optional<JavaIdentity> IdentifyJavaArchive(const JavaEvidence& evidence) {
   return out;
 }
 
+bool NamesArchive(const JavaCoordinates& pom, const JavaEvidence& evidence) {
+  auto same = [&](std::string_view name) { return name == pom.artifact || name == pom.group + "." + pom.artifact; };
+  if (same(ParseJavaFileName(evidence.file_name).artifact)) return true;
+  std::string bundle = Attribute(evidence.manifest, "bundle-symbolicname");
+  std::string version = Attribute(evidence.manifest, "implementation-version");
+  bool title = Attribute(evidence.manifest, "implementation-title") == pom.artifact && version == pom.version;
+  return same(std::string_view(bundle).substr(0, bundle.find(';'))) || same(Attribute(evidence.manifest, "automatic-module-name")) || title;
+}
+
 bool IsPartOfJdk(const std::map<std::string, std::string>& manifest) {
   std::string title = Attribute(manifest, "implementation-title"), specification = Attribute(manifest, "specification-title");
   return title.starts_with("Java Runtime Environment") || specification.starts_with("Java Platform API Specification");

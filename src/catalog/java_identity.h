@@ -42,6 +42,10 @@ struct JavaIdentity {
 // nullopt if it tells no version or nothing like a group.
 std::optional<JavaIdentity> IdentifyJavaArchive(const JavaEvidence& evidence);
 
+// Whether the coordinates are the archive's own by its file name ("a-1.jar", "g.a-1.jar") or by its manifest's bundle or
+// module name. The manifest may still be empty.
+bool NamesArchive(const JavaCoordinates& pom, const JavaEvidence& evidence);
+
 // Parts of a Java runtime: no package of any ecosystem.
 bool IsPartOfJdk(const std::map<std::string, std::string>& manifest);
 

@@ -8,10 +8,10 @@ namespace bulwark::catalog {
 namespace {
 
 struct Known {
-  std::string_view path;   // a file, or a folder when it ends with "/"
+  std::string_view path;
   std::string_view what;
 };
-constexpr std::array<Known, 14> kKnown = {{
+constexpr std::array<Known, 19> kKnown = {{
     {"lib/apk/db/installed", "Alpine (apk)"},
     {"usr/lib/apk/db/installed", "Alpine (apk)"},
     {"var/lib/rpm/Packages", "RPM (Berkeley DB)"},
@@ -21,6 +21,11 @@ constexpr std::array<Known, 14> kKnown = {{
     {"usr/lib/sysimage/rpm/Packages.db", "RPM (ndb)"},
     {"usr/lib/sysimage/rpm/rpmdb.sqlite", "RPM (SQLite)"},
     {"usr/share/rpm/rpmdb.sqlite", "RPM (SQLite)"},
+    {"usr/share/rpm/Packages", "RPM (Berkeley DB)"},
+    {"usr/share/rpm/Packages.db", "RPM (ndb)"},
+    {"var/db/xbps/pkgdb-0.38.plist", "XBPS"},
+    {"var/lib/portage/world", "Portage"},
+    {"usr/share/clear/bundles/os-core", "swupd"},
     {"var/lib/rpmmanifest/container-manifest-2", "RPM (distroless manifest)"},
     {"nix/var/nix/db/db.sqlite", "Nix"},
     {"usr/lib/opkg/status", "opkg"},

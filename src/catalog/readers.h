@@ -20,9 +20,17 @@ Result<Facts> ReadDpkgStatus(const LayerFile& file);
 bool IsDpkgFileList(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadDpkgFileList(const LayerFile& file);
 
+// var/lib/dpkg/updates/NNNN: what an interrupted dpkg had not yet merged into its status.
+bool IsDpkgUpdate(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadDpkgUpdate(const LayerFile& file);
+
 // Package databases that no cataloguer reads yet: an image with one is blind, not clean.
 bool IsOtherDatabase(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadOtherDatabase(const LayerFile& file);
+
+// Lock files and installed packages of ecosystems that no cataloguer reads yet: unread_packages.h.
+bool IsUnreadPackages(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadUnreadPackages(const LayerFile& file);
 
 // package.json below node_modules.
 bool IsNodePackage(std::string_view path, std::uint32_t mode);
@@ -36,7 +44,7 @@ Result<Facts> ReadNpmLock(const LayerFile& file);
 bool IsPythonMetadata(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadPythonMetadata(const LayerFile& file);
 
-// Executable files: Go programs by their build information; packed programs are a gap.
+// Executable files (the runner makes ELF programs executable): Go programs by their build information; packed ones are a gap.
 bool IsProgram(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadGoProgram(const LayerFile& file);
 

@@ -11,7 +11,13 @@
 namespace bulwark::catalog {
 namespace {
 
-constexpr std::size_t kStartBytes = 4;  // tell whether a file is a program
+constexpr std::size_t kMagicBytes = 4;  // tell whether a large file is a program
+constexpr std::uint32_t kExecutable = 0111;
+
+bool IsWanted(std::string_view path, std::uint32_t mode) {
+  auto list = Catalogers();
+  return std::any_of(list.begin(), list.end(), [&](const Cataloger& c) { return c.wants(path, mode); });
+}
 
 // A cataloguer's own failure must not end the layer; std::bad_alloc is one as well when a file is hostile.
 Result<Facts> ReadGuarded(const Cataloger& cataloger, const LayerFile& file) {
@@ -39,17 +45,19 @@ image::FileFacts Complete(const Cataloger& cataloger, std::uint32_t index, const
 
 }  // namespace
 
-bool Runner::Wants(const image::Entry& entry) {
-  auto list = Catalogers();
-  return std::any_of(list.begin(), list.end(), [&](const Cataloger& c) { return c.wants(entry.path, entry.mode); });
+bool Runner::Wants(const image::Entry& entry) { return IsWanted(entry.path, entry.mode); }
+
+bool Runner::WantsStart(const image::Entry& entry, ByteSpan start) {
+  return StartsProgram(entry.path, start) && IsWanted(entry.path, entry.mode | kExecutable);
 }
 
 void Runner::OnFile(std::uint32_t index, const image::Entry& entry, ByteSpan data) {
   std::string md5;
   for (const std::string& path : PathsOf(index, entry)) {
-    LayerFile file{path, data, entry.mode};
+    bool program = StartsProgram(path, data.first(std::min(data.size(), kStartBytes)));
+    LayerFile file{path, data, program ? entry.mode | kExecutable : entry.mode};
     for (const Cataloger& cataloger : Catalogers()) {
-      if (cataloger.wants(path, entry.mode)) Run(cataloger, index, file, md5);
+      if (cataloger.wants(path, file.mode)) Run(cataloger, index, file, md5);
     }
     MarkRead(index, path);
   }
@@ -76,10 +84,10 @@ bool Runner::OnPart(std::uint32_t index, const image::Entry&, ByteSpan part) {
   }
   // The first part may be shorter than what tells a program.
   std::string& start = large_->start;
-  if (start.size() < kStartBytes) {
-    start += AsText(part.subspan(0, std::min(part.size(), kStartBytes - start.size())));
+  if (start.size() < kMagicBytes) {
+    start += AsText(part.subspan(0, std::min(part.size(), kMagicBytes - start.size())));
     large_->program = LooksLikeProgram(AsBytes(start));
-    if (start.size() == kStartBytes && !large_->program) return false;
+    if (start.size() == kMagicBytes && !large_->program) return false;
   }
   large_->search.Feed(part);
   large_->md5.Update(part);
@@ -89,15 +97,16 @@ bool Runner::OnPart(std::uint32_t index, const image::Entry&, ByteSpan part) {
 void Runner::OnTooLarge(std::uint32_t index, const image::Entry& entry) {
   if (large_ && large_->index != index) large_.reset();
   std::string md5;
+  const std::uint32_t mode = large_ && large_->program ? entry.mode | kExecutable : entry.mode;
   for (const std::string& path : PathsOf(index, entry)) {
     for (const Cataloger& cataloger : Catalogers()) {
-      if (!cataloger.wants(path, entry.mode)) continue;
+      if (!cataloger.wants(path, mode)) continue;
       Result<Facts> read = FactsOfLarge(cataloger, path, md5);
       Facts facts;
       if (read) facts = *std::move(read);
       else facts.gaps.push_back({cataloger.on_error, path, "", read.error().message});
       if (facts.packages.empty() && facts.gaps.empty()) continue;
-      image::FileFacts out = Complete(cataloger, index, {path, {}, entry.mode}, std::move(facts));
+      image::FileFacts out = Complete(cataloger, index, {path, {}, mode}, std::move(facts));
       out.md5 = md5;
       Keep(std::move(out));
     }
@@ -134,7 +143,7 @@ void Runner::MarkRead(std::uint32_t index, const std::string& path) {
 }
 
 void Runner::Keep(image::FileFacts facts) {
-  count_ += facts.packages.size() + facts.owned.size();
+  count_ += facts.packages.size() + facts.owned.size() + facts.gaps.size();
   if (count_ > limits::kPackagesPerLayer) {
     over_limit_ = true;
     return;
@@ -156,7 +165,7 @@ void Runner::AddTo(image::LayerRecord& record) {
   std::sort(record.files.begin(), record.files.end());
   record.files.erase(std::unique(record.files.begin(), record.files.end()), record.files.end());
   if (!over_limit_) return;
-  record.gaps.push_back({image::GapKind::kBlind, "", "layer", "names more packages and files than " +
+  record.gaps.push_back({image::GapKind::kBlind, "", "layer", "names more packages, files and gaps than " +
                                                                   std::to_string(limits::kPackagesPerLayer) + ": not all are listed"});
   record.complete = false;
 }

@@ -33,6 +33,7 @@ class Runner final : public image::LayerVisitor {
   explicit Runner(std::map<std::uint32_t, std::vector<std::string>> paths) : paths_(std::move(paths)) {}
 
   bool Wants(const image::Entry& entry) override;
+  bool WantsStart(const image::Entry& entry, ByteSpan start) override;  // ELF programs without the executable bit
   void OnFile(std::uint32_t index, const image::Entry& entry, ByteSpan data) override;
   bool OnPart(std::uint32_t index, const image::Entry& entry, ByteSpan part) override;
   void OnTooLarge(std::uint32_t index, const image::Entry& entry) override;
@@ -51,7 +52,7 @@ class Runner final : public image::LayerVisitor {
   std::map<std::uint32_t, std::vector<std::string>> paths_;
   std::optional<LargeProgram> large_;
   std::vector<image::FileFacts> facts_;
-  std::uint64_t count_ = 0;      // packages and claims so far
+  std::uint64_t count_ = 0;      // packages, claims and gaps so far
   bool over_limit_ = false;
 };
 

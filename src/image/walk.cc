@@ -137,17 +137,57 @@ class Walk {
   Status Visit() {
     auto index = static_cast<std::uint32_t>(record_.entries.size() - 1);
     const Entry& entry = record_.entries.back();
-    if (entry.type != EntryType::kFile || !visitor_.Wants(entry)) return {};
-    if (entry.size > limits::kCatalogedFileBytes ||
-        entry.size + index_bytes_ + stream_.decoder_memory() > limits::kLayerWorkingBytes) {
+    if (entry.type != EntryType::kFile) return {};
+    if (!visitor_.Wants(entry)) return VisitByStart(index, entry);
+    if (IsLarge(entry)) {
       BW_CHECK(tar_.Parts([&](ByteSpan part) { return visitor_.OnPart(index, entry, part); }));
       return visitor_.OnTooLarge(index, entry), Status();
     }
     BW_TRY(ByteSpan data, tar_.Data(scratch_));
     visitor_.OnFile(index, entry, data);
-    // One large file should not cost its memory for the rest of the layer.
-    if (scratch_.capacity() > limits::kMiB) Bytes().swap(scratch_);
+    FreeScratch();
     return {};
+  }
+
+  bool IsLarge(const Entry& entry) const {
+    return entry.size > limits::kCatalogedFileBytes ||
+           entry.size + index_bytes_ + stream_.decoder_memory() > limits::kLayerWorkingBytes;
+  }
+
+  // A file whose name says nothing. Nearly all are refused by their first part where it lies, and nothing is copied.
+  Status VisitByStart(std::uint32_t index, const Entry& entry) {
+    if (entry.size == 0) return {};
+    const auto enough = static_cast<std::size_t>(std::min<std::uint64_t>(entry.size, LayerVisitor::kStartBytes));
+    const bool large = IsLarge(entry);
+    bool wanted = false;
+    scratch_.clear();
+    BW_TRY(bool in_parts, tar_.Parts([&](ByteSpan part) {
+      if (wanted && large) return visitor_.OnPart(index, entry, part);
+      const bool in_place = scratch_.empty() && part.size() >= enough;
+      if (wanted || !in_place) scratch_.insert(scratch_.end(), part.begin(), part.end());
+      const ByteSpan start = in_place ? part : ByteSpan(scratch_);
+      if (wanted || start.size() < enough) return true;
+      wanted = visitor_.WantsStart(entry, start.first(enough));
+      if (!wanted || large) return wanted && visitor_.OnPart(index, entry, start);
+      if (in_place) scratch_.assign(part.begin(), part.end());
+      return true;
+    }));
+    if (!in_parts && !large) {  // sparse
+      BW_TRY(ByteSpan data, tar_.Data(scratch_));
+      wanted = data.size() >= enough && visitor_.WantsStart(entry, data.first(enough));
+      if (wanted) visitor_.OnFile(index, entry, data);
+    } else if (wanted && large) {
+      visitor_.OnTooLarge(index, entry);
+    } else if (wanted && scratch_.size() == entry.size) {
+      visitor_.OnFile(index, entry, scratch_);
+    }
+    FreeScratch();
+    return {};
+  }
+
+  // One large file should not cost its memory for the rest of the layer.
+  void FreeScratch() {
+    if (scratch_.capacity() > limits::kMiB) Bytes().swap(scratch_);
   }
 
   bool Fits(const Entry& entry) {

@@ -18,6 +18,10 @@ class LayerVisitor {
   // How many bytes of this regular file are wanted: 0 for none, else its data comes to OnFile whole if it is at most
   // limits::kCatalogedFileBytes and fits beside the index (kLayerWorkingBytes); larger: OnTooLarge.
   virtual bool Wants(const Entry& entry) = 0;
+  // Of a regular file that Wants has refused: is it wanted for its first bytes? They are kStartBytes, or all it has. If so
+  // it comes like a wanted one.
+  static constexpr std::size_t kStartBytes = 4096;
+  virtual bool WantsStart(const Entry&, ByteSpan) { return false; }
   virtual void OnFile(std::uint32_t index, const Entry& entry, ByteSpan data) = 0;
   // Data of a wanted file that is too large, part by part in order, before OnTooLarge; false: no more of it is wanted.
   // Not called for sparse files.

@@ -31,6 +31,11 @@ class Keeper final : public LayerVisitor {
     in_parts += part.size();
     return true;
   }
+  bool WantsStart(const Entry&, ByteSpan start) override {
+    longest_start = std::max(longest_start, start.size());
+    return AsText(start).starts_with("MAGIC");
+  }
+  std::size_t longest_start = 0;
   std::map<std::uint32_t, std::string> files;
   std::vector<std::uint32_t> too_large;
   std::uint64_t in_parts = 0;
@@ -229,6 +234,40 @@ TEST(WalkTest, LargeFilesComeInParts) {
   EXPECT_EQ(keeper.too_large, std::vector<std::uint32_t>{0});
   EXPECT_TRUE(keeper.files.empty());
   EXPECT_EQ(keeper.in_parts, limits::kCatalogedFileBytes + 512);
+}
+
+// Files that straddle the stream's chunks in every way, of which every second is wanted for its first bytes.
+TEST(WalkTest, FilesWantedForTheirStart) {
+  std::string tar;
+  std::map<std::uint32_t, std::string> want;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    const std::size_t size = i < 10 ? i + 4 : i < 20 ? LayerVisitor::kStartBytes + i - 15 : 9000u * i;
+    std::string content = (i % 2 ? "MAGIC" : "other") + Random(size, i);
+    content.resize(size);
+    tar += TarFile("skip/" + std::to_string(i), content);
+    if (content.starts_with("MAGIC")) want[i] = content;
+  }
+  tar += TarEnd();
+  for (const std::string& blob : {tar, Gzip(tar), Zstd(tar)}) {
+    Keeper keeper;
+    LayerRecord r = WalkText(blob, keeper);
+    EXPECT_TRUE(r.complete && r.gaps.empty());
+    EXPECT_EQ(keeper.files, want);
+    EXPECT_EQ(keeper.longest_start, LayerVisitor::kStartBytes);
+  }
+}
+
+TEST(WalkTest, LargeFilesWantedForTheirStart) {
+  std::string body(512 * 1024, '\0');
+  for (bool wanted : {true, false}) {
+    std::string head = TarHeaderBlock("skip/large", '0', limits::kCatalogedFileBytes + 512) + (wanted ? "MAGIC" : "other");
+    Endless source(head, body, limits::kCatalogedFileBytes / body.size() + 1);
+    Keeper keeper;
+    ASSERT_TRUE(WalkLayer(source, keeper).ok());
+    EXPECT_EQ(keeper.in_parts, wanted ? limits::kCatalogedFileBytes + 512 : 0);
+    EXPECT_EQ(keeper.too_large.size(), wanted ? 1u : 0u);
+    EXPECT_TRUE(keeper.files.empty());
+  }
 }
 
 TEST(WalkTest, SourceErrorsAreErrors) {
