@@ -279,8 +279,9 @@ Status Builder::AddKnownExploited(KnownExploited entry) {
 
 void Builder::AddSource(SourceInfo source) { sources_.push_back(std::move(source)); }
 void Builder::Cover(std::string_view ecosystem) {
-  if (!covered_.contains(ecosystem)) covered_.emplace(ecosystem);
+  if (!covered_.contains(ecosystem)) covered_.emplace(ecosystem, false);
 }
+void Builder::Complete(std::string_view ecosystem) { covered_.insert_or_assign(std::string(ecosystem), true); }
 
 Result<std::string> Builder::Finish() {
   const std::vector<Record> records = Normalize(std::move(records_));
@@ -299,7 +300,7 @@ Result<std::string> Builder::Finish() {
   }
   for (const auto& [cve, added] : exploited) strings.Add(cve);
   for (const auto& s : sources) strings.Add(s.name);
-  for (const auto& e : covered_) strings.Add(e);
+  for (const auto& [ecosystem, complete] : covered_) strings.Add(ecosystem);
   strings.Freeze();
 
   Sections sections;
@@ -312,7 +313,9 @@ Result<std::string> Builder::Finish() {
     AppendPod(sections[file::kSources], file::Source{strings.Id(s.name), 0, s.records, s.errors,
                                                      s.data_date.time_since_epoch().count()});
   }
-  for (const auto& e : covered_) AppendPod(sections[file::kCovered], strings.Id(e));
+  for (const auto& [ecosystem, complete] : covered_) {
+    AppendPod(sections[file::kCovered], strings.Id(ecosystem) | (complete ? file::kComplete : 0));
+  }
   return Assemble(sections, NewestDate(sources).time_since_epoch().count(), records.size());
 }
 

@@ -2,7 +2,7 @@
 // Records -> the bytes of an advisory file. Deterministic: the same content gives the same bytes, in whatever order and
 // however often it was added.
 
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +22,7 @@ class Builder {
   Status AddKnownExploited(KnownExploited entry);
   void AddSource(SourceInfo source);          // of one name: counts are added up
   void Cover(std::string_view ecosystem);     // a source covers it, even if there is no record
+  void Complete(std::string_view ecosystem);  // a source covers it wholly; without that it is a choice of records
 
   std::size_t size() const { return records_.size(); }
   std::vector<Record>& records() { return records_; }  // to adjust before Finish
@@ -33,7 +34,7 @@ class Builder {
   std::vector<Record> records_;
   std::vector<KnownExploited> exploited_;
   std::vector<SourceInfo> sources_;
-  std::set<std::string, std::less<>> covered_;
+  std::map<std::string, bool, std::less<>> covered_;  // ecosystem -> wholly
 };
 
 // Sorts by the ecosystem's order where all bounds can be compared, else by text; removes repetitions.

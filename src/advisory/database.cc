@@ -20,8 +20,20 @@ bool HasFix(const Record& record) {
   return std::any_of(record.ranges.begin(), record.ranges.end(), [](const Range& r) { return !r.fixed.empty(); });
 }
 
+// What `db build` is given is taken for the whole of what its source has, but not for ecosystems that it only mentions: one
+// record about npm in the dump of PyPI does not make npm known.
+void DeclareComplete(std::size_t first, Builder& builder) {
+  std::map<std::string_view, std::size_t> counts;
+  for (std::size_t i = first; i < builder.size(); ++i) ++counts[builder.records()[i].package.ecosystem];
+  const std::size_t all = builder.size() - first;
+  for (const auto& [ecosystem, count] : counts) {
+    if (count * 100 >= all) builder.Complete(ecosystem);
+  }
+}
+
 // Reads one source into the builder.
 Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& options, Builder& builder) {
+  const std::size_t before = builder.size();
   SourceReport report{spec.path, spec.label, "", 0, 0, 0, 0, {}, kNever};
   const Feed* feed = nullptr;
   std::unique_ptr<FeedOutput> out;
@@ -52,6 +64,7 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
   // A date in the future would move every default `as_of` there.
   if (report.data_date != kNever && options.now != Time{}) report.data_date = std::min(report.data_date, options.now);
   builder.AddSource({report.label, report.records, report.errors, report.data_date});
+  DeclareComplete(before, builder);
   return report;
 }
 

@@ -85,6 +85,22 @@ TEST_F(Database, BuildsFromFilesFoldersAndLabels) {
   EXPECT_EQ("2024-06-01", FormatDate(description.data_date));
 }
 
+// A source is whole for what it is about, not for what it mentions; what the starter set adds is never whole.
+TEST_F(Database, DeclaresWhatASourceCovers) {
+  const std::string other = R"({"id":"P-1","affected":[{"package":{"ecosystem":"PyPI","name":"p"},"versions":["1"]}]})" "\n";
+  const auto npm = Write("npm.jsonl", Lines(199) + other);
+  ASSERT_TRUE(BuildDatabase(out(), {SourceSpec::Parse(npm)}, {*ParseTime("2026-01-01"), Force::kNo, Starter::kInclude}).ok());
+  auto index = OpenIndex(out());
+  ASSERT_TRUE(index.ok());
+  EXPECT_TRUE((*index)->Covers("npm").complete);
+  EXPECT_FALSE((*index)->Covers("PyPI").complete);
+  EXPECT_FALSE((*index)->Covers("Debian:12").complete);
+  EXPECT_TRUE((*index)->Covers("Debian:12").any);
+  fs::remove(out());
+  ASSERT_TRUE(Build({npm, Write("pypi.jsonl", other)}).ok());
+  EXPECT_TRUE((*OpenIndex(out()))->Covers("PyPI").complete);
+}
+
 TEST_F(Database, IsDeterministicAndClampsFutureDates) {
   const auto source = Write("a.jsonl", Lines(10) + R"({"id":"Z","modified":"3000-01-01T00:00:00Z","affected":[]})");
   const auto first = Build({source});

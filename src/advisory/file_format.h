@@ -17,7 +17,7 @@ namespace bulwark::advisory::file {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian and mapped as it is");
 
 inline constexpr std::array<char, 8> kMagic{'B', 'W', 'A', 'D', 'V', 'I', 'S', '\n'};
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 enum Section : std::uint32_t {
   kStringOffsets,  // u32 x (strings + 1) into kStringBytes; the strings are sorted and unique, string 0 is ""
@@ -27,9 +27,12 @@ enum Section : std::uint32_t {
   kRecords,        // packed records, key by key
   kExploited,      // Exploited, sorted by CVE
   kSources,        // Source, sorted by name
-  kCovered,        // u32 string ids of ecosystems, sorted
+  kCovered,        // u32 string ids of ecosystems, sorted; with kComplete
   kSectionCount,
 };
+
+// In an element of kCovered: a source says that it covers the ecosystem wholly. Files of version 1 never say so.
+inline constexpr std::uint32_t kComplete = 0x80000000;
 
 struct Extent {
   std::uint64_t offset = 0;  // from the start of the file, a multiple of 8

@@ -74,7 +74,7 @@ class FlatIndex final : public Index {
   std::vector<SourceInfo> sources() const override;
   std::uint64_t records() const override { return header_.records; }
   void Find(const versions::PackageKey& key, const std::function<bool(const Record&)>& each) const override;
-  bool Covers(std::string_view ecosystem) const override;
+  Coverage Covers(std::string_view ecosystem) const override;
   std::optional<KnownExploited> Exploited(std::string_view cve) const override;
   bool EachKey(const std::function<void(const versions::PackageKey&, std::uint64_t)>& each) const override;
 
@@ -162,7 +162,7 @@ Status FlatIndex::CheckTables() const {
   }
   if (used != keys_.size()) return Corrupt("keys without slots");
   for (std::uint32_t id : covered_) {
-    if (id >= strings) return Corrupt("a string that is not there");
+    if ((id & ~file::kComplete) >= strings) return Corrupt("a string that is not there");
   }
   for (const auto& e : exploited_) {
     if (e.cve >= strings) return Corrupt("a string that is not there");
@@ -277,8 +277,17 @@ void FlatIndex::Find(const versions::PackageKey& key, const std::function<bool(c
   }
 }
 
-bool FlatIndex::Covers(std::string_view ecosystem) const {
-  return std::any_of(covered_.begin(), covered_.end(), [&](std::uint32_t id) { return Text(id) == ecosystem; });
+Coverage FlatIndex::Covers(std::string_view ecosystem) const {
+  auto named = [&](std::uint32_t id) { return Text(id & ~file::kComplete) == ecosystem; };
+  auto found = std::find_if(covered_.begin(), covered_.end(), named);
+  if (found == covered_.end()) return {};
+  if (*found & file::kComplete) return {true, true, 0};
+  // Keys are sorted by the text of their ecosystem first.
+  auto key = std::lower_bound(keys_.begin(), keys_.end(), ecosystem,
+                              [&](const file::Key& k, std::string_view wanted) { return Text(k.ecosystem) < wanted; });
+  Coverage out{true, false, 0};
+  for (; key != keys_.end() && Text(key->ecosystem) == ecosystem; ++key) out.records += key->count;
+  return out;
 }
 
 std::optional<KnownExploited> FlatIndex::Exploited(std::string_view cve) const {

@@ -23,6 +23,16 @@ struct SourceInfo {
   Time data_date = kNever;   // newest date the source itself states
 };
 
+// What the data says about an ecosystem or release: nothing, a choice of records, or all that its sources have.
+struct Coverage {
+  bool any = false;
+  bool complete = false;      // as a source declared: then a package without a record has no known vulnerability
+  std::uint64_t records = 0;  // if it is not complete
+  explicit operator bool() const { return any; }
+  // Whether it means the same for what has no record: more records of a choice are a change of their own packages.
+  bool operator==(const Coverage& other) const { return any == other.any && complete == other.complete; }
+};
+
 class Index {
  public:
   virtual ~Index() = default;
@@ -32,8 +42,8 @@ class Index {
   virtual std::uint64_t records() const = 0;
   // Calls `each` for every record of the package, sorted by (source, id). False from `each` stops.
   virtual void Find(const versions::PackageKey& key, const std::function<bool(const Record&)>& each) const = 0;
-  // Whether any source covers the ecosystem or release at all: no data is unknown, not safe.
-  virtual bool Covers(std::string_view ecosystem) const = 0;
+  // Whether any source covers the ecosystem or release at all, and wholly: no data is unknown, not safe.
+  virtual Coverage Covers(std::string_view ecosystem) const = 0;
   virtual std::optional<KnownExploited> Exploited(std::string_view cve) const = 0;
   // Calls `each` for every key, sorted, with a hash of all that its records say (known exploitation included). False:
   // this index cannot list its keys.

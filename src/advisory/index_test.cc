@@ -70,12 +70,21 @@ TEST(Index, GivesBackWhatWasAdded) {
   builder.AddSource({"test", 2, 1, Time(Millis(99))});
   builder.AddSource({"empty", 0, 0, kNever});
   builder.Cover("npm");
+  builder.Complete("Debian:12");
+  builder.Cover("Debian:12");  // what is complete stays so
   const auto index = Built(builder);
   EXPECT_EQ(std::vector<Record>{Full()}, All(*index, {"PyPI", "a"}));
   EXPECT_EQ(1u, All(*index, {"Debian:12", "a"}).size());
   EXPECT_TRUE(All(*index, {"Debian:12", "b"}).empty());
   EXPECT_TRUE(All(*index, {"Debian:1", "2a"}).empty());
-  EXPECT_TRUE(index->Covers("npm") && index->Covers("PyPI") && !index->Covers("Debian:13"));
+  auto covers = [&](const char* ecosystem) {
+    const Coverage c = index->Covers(ecosystem);
+    return fmt::format("{}{} {}", c.any ? "some" : "none", c.complete ? ", complete" : "", c.records);
+  };
+  EXPECT_EQ(covers("npm"), "some 0");
+  EXPECT_EQ(covers("PyPI"), "some 1");
+  EXPECT_EQ(covers("Debian:12"), "some, complete 0");
+  EXPECT_EQ(covers("Debian:13"), "none 0");
   EXPECT_EQ(Time(Millis(5)), index->Exploited("CVE-2024-1")->added);
   EXPECT_FALSE(index->Exploited("CVE-2024-2"));
   EXPECT_EQ(Time(Millis(99)), index->data_date());
@@ -162,6 +171,18 @@ TEST(Index, RefusesDamage) {
   EXPECT_EQ(Errc::kUnsupported, IndexOfBytes(newer).error().code);
 }
 
+// Files of format 1 could not say that they are complete.
+TEST(Index, ReadsFormatOne) {
+  std::string old = SampleFile();
+  old[8] = 1;
+  Sign(old);
+  const auto index = IndexOfBytes(old);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  const Coverage coverage = (*index)->Covers("PyPI");
+  EXPECT_TRUE(coverage.any && !coverage.complete);
+  EXPECT_EQ(coverage.records, 1u);
+}
+
 // Every byte of the payload changed, checksums right: refused, or readable without harm (run under ASan).
 TEST(Index, SurvivesForgery) {
   const std::string good = SampleFile();
@@ -174,6 +195,7 @@ TEST(Index, SurvivesForgery) {
       if (!index) continue;
       (*index)->EachKey([&](const versions::PackageKey& key, std::uint64_t) { All(**index, key); });
       All(**index, {"PyPI", "a"});
+      (*index)->Covers("PyPI");
       (*index)->Exploited("CVE-2024-1");
       (*index)->sources();
     }
@@ -227,7 +249,13 @@ TEST(Starter, HoldsTheFactsAndIsQuick) {
   EXPECT_GE(language, 100u);
   EXPECT_EQ(debian + language, index->records());
   EXPECT_EQ("2026-11-24", FormatDate(index->data_date()));
-  for (const char* ecosystem : {"Debian:12", "Debian:13", "npm", "PyPI", "Go", "Maven"}) EXPECT_TRUE(index->Covers(ecosystem));
+  std::uint64_t covered = 0;
+  for (const char* ecosystem : {"Debian:12", "Debian:13", "npm", "PyPI", "Go", "Maven"}) {
+    const Coverage coverage = index->Covers(ecosystem);
+    EXPECT_TRUE(coverage.any && !coverage.complete) << ecosystem;
+    covered += coverage.records;
+  }
+  EXPECT_EQ(index->records(), covered);
   EXPECT_TRUE(index->Exploited("CVE-2021-44228"));
   const auto log4j = All(*index, {"Maven", "org.apache.logging.log4j:log4j-core"});
   ASSERT_EQ(4u, log4j.size());

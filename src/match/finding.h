@@ -52,10 +52,17 @@ struct Finding {
   auto operator<=>(const Finding&) const = default;
 };
 
+// What the data says about an ecosystem or release of which the image has packages.
+struct EcosystemCoverage {
+  std::string ecosystem;
+  advisory::Coverage coverage;
+};
+
 struct Findings {
   std::vector<Finding> findings;         // sorted by (severity desc, id, package, path); aliases of one package merged
-  std::vector<image::Gap> gaps;          // packages of an ecosystem without data, ownership mismatches
+  std::vector<image::Gap> gaps;          // packages of an ecosystem without data or with only a choice of records
   std::vector<Finding> suppressed;       // language matches that distribution data answers (DESIGN 2.12), with the reason in `comparison`
+  std::vector<EcosystemCoverage> coverage;  // sorted
 };
 
 // Pure. Equal inputs give equal output.

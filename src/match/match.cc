@@ -66,6 +66,7 @@ class Finder {
     SortUnique(out_.findings);
     SortUnique(out_.suppressed);
     out_.gaps.assign(gaps_.begin(), gaps_.end());
+    for (const auto& [ecosystem, coverage] : coverage_) out_.coverage.push_back({ecosystem, coverage});
     return std::move(out_);
   }
 
@@ -82,6 +83,7 @@ class Finder {
   const advisory::Index& index_;
   std::map<versions::PackageKey, std::vector<Record>> records_;  // nodes stay where they are: Judged points into them
   std::map<Subject, std::vector<Judged>> judged_;
+  std::map<std::string, advisory::Coverage> coverage_;
   std::set<image::Gap> gaps_;
   Findings out_;
 };
@@ -106,13 +108,22 @@ void Finder::Match(const InventoryPackage& package) {
   }
 }
 
-// No data is unknown, not safe: a gap, once per ecosystem.
+// No data is unknown, not safe: a gap, once per ecosystem. A choice of records finds some, and proves nothing of the rest.
 bool Finder::HasData(const Matcher& matcher, const Subject& subject) {
   if (subject.key.ecosystem.empty()) {
     gaps_.insert({matcher.without_data, "", "match", "the distribution is not known: its packages cannot be matched"});
     return false;
   }
-  if (index_.Covers(subject.key.ecosystem)) return true;
+  const std::string& ecosystem = subject.key.ecosystem;
+  auto [at, fresh] = coverage_.try_emplace(ecosystem);
+  if (fresh) at->second = index_.Covers(ecosystem);
+  const advisory::Coverage& coverage = at->second;
+  if (coverage && !coverage.complete) {
+    gaps_.insert({image::GapKind::kPartial, "", "match",
+                  fmt::format("the advisory data for {} is only a choice of records: a package without a finding is not known to be safe "
+                              "('bulwark db build' makes a full file)", Printable(ecosystem, 100))});
+  }
+  if (coverage) return true;
   gaps_.insert({matcher.without_data, "", "match", "no advisory data for " + Printable(subject.key.ecosystem, 100)});
   return false;
 }

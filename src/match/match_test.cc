@@ -35,7 +35,10 @@ Record Make(std::string ecosystem, std::string name, std::string id, std::vector
 
 std::shared_ptr<const advisory::Index> IndexOf(const std::vector<Record>& records, const std::vector<std::string>& exploited = {}) {
   advisory::Builder builder;
-  for (const Record& r : records) EXPECT_TRUE(builder.Add(r).ok());
+  for (const Record& r : records) {
+    EXPECT_TRUE(builder.Add(r).ok());
+    builder.Complete(r.package.ecosystem);
+  }
   for (const auto& cve : exploited) EXPECT_TRUE(builder.AddKnownExploited({cve, Time(Millis(1))}).ok());
   return *advisory::IndexOfBytes(*builder.Finish());
 }
@@ -233,6 +236,24 @@ TEST(Find, NoDataIsAGap) {
   found = FindIn({Deb("s", "", "1")}, *index, "");
   ASSERT_EQ(1u, found.gaps.size());
   EXPECT_EQ(image::GapKind::kBlind, found.gaps[0].kind);
+}
+
+TEST(Find, AChoiceOfRecordsIsAGap) {
+  advisory::Builder builder;
+  ASSERT_TRUE(builder.Add(Make("npm", "a", "CVE-2024-1", {{"", "2.0.0", ""}})).ok());
+  ASSERT_TRUE(builder.Add(Make("npm", "a", "CVE-2024-2", {{"", "2.0.0", ""}})).ok());
+  ASSERT_TRUE(builder.Add(Make("Debian:12", "s", "CVE-2024-3", {{"", "2", ""}})).ok());
+  builder.Complete("PyPI");
+  const auto index = *advisory::IndexOfBytes(*builder.Finish());
+  auto found = FindIn({Lang(Ecosystem::kNpm, "a", "1.0.0"), Lang(Ecosystem::kNpm, "b", "1.0.0"), Lang(Ecosystem::kPyPI, "c", "1"), Deb("s", "s", "1")}, *index);
+  EXPECT_EQ(3u, found.findings.size());
+  ASSERT_EQ(2u, found.gaps.size());
+  for (const image::Gap& gap : found.gaps) EXPECT_EQ(image::GapKind::kPartial, gap.kind);
+  EXPECT_TRUE(found.gaps[0].reason.starts_with("the advisory data for Debian:12 is only a choice of records")) << found.gaps[0].reason;
+  EXPECT_TRUE(found.gaps[1].reason.starts_with("the advisory data for npm is only a choice of records")) << found.gaps[1].reason;
+  std::string coverage;
+  for (const auto& c : found.coverage) coverage += fmt::format("{} {} {}\n", c.ecosystem, c.coverage.complete, c.coverage.records);
+  EXPECT_EQ(coverage, "Debian:12 false 1\nPyPI true 0\nnpm false 2\n");
 }
 
 TEST(Find, OwnershipSuppressesOnlyWhatTheDistributionAnswers) {

@@ -109,6 +109,17 @@ void WritePackages(JsonWriter& out, const catalog::Inventory& inventory) {
   out.EndArray();
 }
 
+void WriteCoverage(JsonWriter& out, const match::Findings& findings) {
+  out.Key("coverage").BeginArray();
+  for (const auto& [ecosystem, coverage] : findings.coverage) {
+    out.BeginObject().Field("ecosystem", ecosystem).Field("data", !coverage ? "none" : coverage.complete ? "all" : "some").Key("records");
+    if (coverage && !coverage.complete) out.Int(static_cast<std::int64_t>(coverage.records));
+    else out.Null();
+    out.EndObject();
+  }
+  out.EndArray();
+}
+
 void WriteDecision(JsonWriter& out, const PointVerdict& verdict) {
   const policy::Decision& d = verdict.decision;
   out.BeginObject().Field("at", policy::Name(verdict.at)).Field("outcome", policy::Name(d.outcome));
@@ -144,6 +155,7 @@ std::string RenderJson(const Report& report) {
     out.Field("reason", gap.reason).EndObject();
   }
   out.EndArray();
+  WriteCoverage(out, report.findings);
   out.Key("exceptions").BeginArray();
   for (const policy::Exception& e : report.exceptions) {
     out.BeginObject().Key("id").Int(e.id).Field("vulnerability", e.vulnerability).Field("package", e.package);

@@ -66,6 +66,7 @@ Report Example() {
   f.back().path = "app/node_modules/lodash/package.json";
   r.findings.suppressed.push_back(Finding("CVE-2024-8", "requests", Severity::kHigh, "3"));
   r.findings.gaps.push_back({image::GapKind::kPartial, "app/package-lock.json", "npm", "not JSON at byte 7"});
+  r.findings.coverage = {{"Debian:12", {true, true, 0}}, {"RubyGems", {}}, {"npm", {true, false, 52}}};
   policy::Exception e;
   e.id = 7;
   e.vulnerability = "CVE-2024-6";
@@ -152,6 +153,16 @@ TEST(RenderJson, ReadsBack) {
   EXPECT_EQ((*formats::JsonArray(root, "findings"))->size(), 7u);
   EXPECT_EQ((*formats::JsonArray(root, "suppressed"))->size(), 1u);
   EXPECT_EQ((*formats::JsonArray(root, "decisions"))->size(), 3u);
+}
+
+TEST(RenderJson, TellsWhatTheDataCovers) {
+  auto json = formats::ParseJson(RenderJson(Example()));
+  ASSERT_TRUE(json.ok());
+  std::string got;
+  for (const auto& c : json->at("coverage").as_array()) {
+    got += std::string(c.at("ecosystem").as_string()) + " " + std::string(c.at("data").as_string()) + (c.at("records").is_null() ? "\n" : " with a number\n");
+  }
+  EXPECT_EQ(got, "Debian:12 all\nRubyGems none\nnpm some with a number\n");
 }
 
 // docs/report.schema.json is what we promise; python3-jsonschema judges.
