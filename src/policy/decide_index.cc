@@ -2,6 +2,7 @@
 // on its own; push and admission take the worst of the children that the policies name.
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -25,34 +26,48 @@ int Badness(Outcome outcome) {
   return 3;
 }
 
-Decision Denied(std::string policy, std::string rule, std::string message) {
-  Decision decision;
-  decision.outcome = Outcome::kDeny;
-  decision.reasons.push_back({Effect::kDeny, std::move(policy), std::move(rule), std::move(message), 1, {}});
-  return decision;
-}
-
 // "linux/arm64" is named by "linux/arm64"; "linux/arm/v7" also by "linux/arm".
 bool Names(const std::string& wanted, const std::string& platform) {
   return platform == wanted || (platform.starts_with(wanted) && platform[wanted.size()] == '/');
 }
 
-// A child that is not here, judged as an unscanned image of each policy.
-Decision Missing(const std::string& repository, const PolicyRefs& policies, PointOfUse at, Time as_of, const std::string& what) {
+// What each policy says of an image that nobody scanned. `effect` in place of its `unscanned`, where that is asked.
+Decision Unscanned(const std::string& repository, const PolicyRefs& policies, PointOfUse at, Time as_of,
+                   std::optional<Effect> effect = std::nullopt) {
   std::vector<Policy> unscanned;
   for (const Policy* policy : policies) {
     Policy only;
     only.name = policy->name;
     only.mode = policy->mode;
     only.at = policy->at;
-    only.unscanned = policy->unscanned;
+    only.unscanned = effect ? policy::Unscanned{*effect, Millis(0)} : policy->unscanned;
     only.on_push = policy->on_push;
     unscanned.push_back(std::move(only));
   }
   Facts facts;
   facts.repository = repository;
-  Decision decision = Decide(facts, unscanned, at, as_of);
+  return Decide(facts, unscanned, at, as_of);
+}
+
+// A child that is not here, judged as an unscanned image of each policy.
+Decision Missing(const std::string& repository, const PolicyRefs& policies, PointOfUse at, Time as_of, const std::string& what) {
+  Decision decision = Unscanned(repository, policies, at, as_of);
   for (Reason& reason : decision.reasons) reason.message += ": " + what;
+  return decision;
+}
+
+// Something about the index itself, whatever `unscanned` says: an enforcing policy has that effect, the others what their
+// mode makes of it. One reason, that of the strictest.
+Decision AboutIndex(const std::string& repository, const PolicyRefs& policies, PointOfUse at, Time as_of, Effect effect,
+                    const std::string& what) {
+  Decision decision = Unscanned(repository, policies, at, as_of, effect);
+  auto worst = std::max_element(decision.reasons.begin(), decision.reasons.end(),
+                                [](const Reason& a, const Reason& b) { return a.effect < b.effect; });
+  if (worst == decision.reasons.end()) return decision;
+  Reason reason = *worst;
+  reason.rule = "platforms";
+  reason.message = what;
+  decision.reasons = {std::move(reason)};
   return decision;
 }
 
@@ -74,7 +89,8 @@ std::vector<Part> PullParts(std::span<const ChildDecision> children, const std::
     if (!child.runnable) continue;
     Decision missing = Missing(repository, policies, PointOfUse::kPull, as_of, child.digest.short_str() + " is not here");
     // Whatever `unscanned` says: there is nothing to serve.
-    if (missing.outcome != Outcome::kDeny) missing = Denied("", "platforms", "none of the images of this index is here");
+    if (missing.outcome != Outcome::kDeny)
+      missing = AboutIndex(repository, policies, PointOfUse::kPull, as_of, Effect::kDeny, "none of the images of this index is here");
     parts.push_back({child.platform, std::move(missing)});
   }
   return parts;
@@ -96,7 +112,11 @@ std::vector<Part> StrictParts(std::span<const ChildDecision> children, const std
       if (policy->platforms.empty()) by_default.push_back(policy);
     }
     if (child.present && (!by_name.empty() || !by_default.empty())) parts.push_back({child.platform, child.decision});
-    if (!child.present && !by_name.empty()) missing(by_name, child.platform, child.digest.short_str() + " is not here");
+    if (child.present) continue;
+    // Who names no platforms wants to know of every image before it runs; a push may come before its images.
+    PolicyRefs asking = by_name;
+    if (at == PointOfUse::kAdmission) asking.insert(asking.end(), by_default.begin(), by_default.end());
+    if (!asking.empty()) missing(asking, child.platform, child.digest.short_str() + " is not here");
   }
   std::set<std::string, std::less<>> absent;
   for (const Policy* policy : policies) {
@@ -141,12 +161,41 @@ Decision Combine(const std::vector<Part>& parts, PointOfUse at) {
   return decision;
 }
 
-// An index without images (referrers by tag, a bundle of charts) is an artifact.
-Decision DecideArtifactIndex(std::span<const Policy> policies, const std::string& repository, PointOfUse at, Time as_of) {
+void Add(const Decision& note, Decision& decision) {
+  if (Badness(note.outcome) > Badness(decision.outcome)) decision.outcome = note.outcome;
+  decision.reasons.insert(decision.reasons.end(), note.reasons.begin(), note.reasons.end());
+  StableSort(decision.reasons, [](const Reason& a, const Reason& b) { return a.effect > b.effect; });
+}
+
+// "2 of 5 images of the index are not here …"; empty if all are.
+std::string MissingText(std::span<const ChildDecision> children) {
+  constexpr std::size_t kNamed = 3;
+  std::size_t images = 0, missing = 0;
+  std::string named;
+  for (const ChildDecision& child : children) {
+    if (!child.runnable) continue;
+    ++images;
+    if (child.present || missing++ >= kNamed) continue;
+    named += (named.empty() ? "" : ", ") + child.digest.short_str();
+  }
+  if (missing == 0) return {};
+  return fmt::format("{} of {} images of the index {} not here and could not be judged: {}{}", missing, images,
+                     missing == 1 ? "is" : "are", named, missing > kNamed ? ", …" : "");
+}
+
+// An index without images (referrers by tag, a bundle of charts) is an artifact. Nothing in it can run, so nothing vouches
+// for it where something is about to.
+Decision DecideArtifactIndex(std::span<const Policy> policies, const PolicyRefs& applying, const std::string& repository,
+                             PointOfUse at, Time as_of, bool empty) {
   Facts facts;
   facts.repository = repository;
   facts.artifact = facts.scanned = true;
-  return Decide(facts, policies, at, as_of);
+  Decision decision = Decide(facts, policies, at, as_of);
+  if (applying.empty()) return decision;
+  const std::string nothing = "the index lists no image: there is nothing to run";
+  if (at == PointOfUse::kAdmission) Add(AboutIndex(repository, applying, at, as_of, Effect::kDeny, nothing), decision);
+  else if (empty) Add(AboutIndex(repository, applying, at, as_of, Effect::kWarn, nothing), decision);
+  return decision;
 }
 
 }  // namespace
@@ -158,11 +207,18 @@ Decision DecideIndex(std::span<const ChildDecision> children, std::span<const Po
     if (Applies(policy, repository, at)) applying.push_back(&policy);
   }
   bool has_images = std::any_of(children.begin(), children.end(), [](const ChildDecision& c) { return c.runnable; });
-  if (applying.empty() || !has_images) return DecideArtifactIndex(policies, repository, at, as_of);
+  if (applying.empty() || !has_images) return DecideArtifactIndex(policies, applying, repository, at, as_of, children.empty());
   std::vector<Part> parts = at == PointOfUse::kPull ? PullParts(children, repository, applying, as_of)
                                                     : StrictParts(children, repository, applying, at, as_of);
-  if (parts.empty()) return Denied("", "platforms", "the index holds no image that is here, so none could be judged");
-  return Combine(parts, at);
+  Decision decision;
+  decision.outcome = Outcome::kAllow;
+  if (!parts.empty()) decision = Combine(parts, at);  // none: a push before its images
+  // Unknown never reads as safe: what is served or taken in says what is not here, whoever decides.
+  const bool any_here = std::any_of(children.begin(), children.end(), [](const ChildDecision& c) { return c.runnable && c.present; });
+  const std::string missing = any_here || at != PointOfUse::kPull ? MissingText(children) : "";  // else said already
+  if (!missing.empty() && Badness(decision.outcome) <= Badness(Outcome::kWarn))
+    Add(AboutIndex(repository, applying, at, as_of, Effect::kWarn, missing), decision);
+  return decision;
 }
 
 }  // namespace bulwark::policy
