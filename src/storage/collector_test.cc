@@ -132,6 +132,22 @@ TEST_F(CollectorTest, DeletedRepositoryGoesInBatches) {
   EXPECT_TRUE(Write([&](Tx& tx) { return DeleteProject(tx, project_); }));
 }
 
+TEST_F(CollectorTest, AProjectGoesBeforeItsRowsDo) {
+  const Digest blob = *Upload(app_, kAlice, "b");
+  Put(app_, {.body = "m", .blobs = {blob}, .tag = "t"});
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteRepository(tx, app_); }));
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteProject(tx, project_); }));
+  EXPECT_FALSE(Read([&](const ReadTx& tx) { return FindProject(tx, "team-a"); })->has_value());
+  const auto listed = Read([&](const ReadTx& tx) { return ListProjects(tx, {}); });
+  for (const Project& project : listed->items) EXPECT_NE(project.name, ".leaving");
+  EXPECT_FALSE(Read([&](const ReadTx& tx) { return FindProject(tx, ".leaving"); })->has_value());
+  auto again = Write([&](Tx& tx) { return CreateProject(tx, "team-a", now_); });
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_NE(again->id, project_);
+  EXPECT_EQ(Run().manifests, 1);
+  EXPECT_EQ(Count("manifests"), 0);
+}
+
 TEST_F(CollectorTest, WhatCannotBeUnlinkedIsTriedAgain) {
   const Digest a = *Upload(app_, kAlice, "a"), b = *Upload(app_, kAlice, "b");
   Step(limits::kBlobLease);

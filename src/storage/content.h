@@ -54,7 +54,8 @@ struct Repository {
 Result<std::optional<Project>> FindProject(const ReadTx& tx, std::string_view name);
 Result<Project> CreateProject(Tx& tx, std::string_view name, Time now);         // kExists, kInvalid
 Result<Project> EnsureProject(Tx& tx, std::string_view name, Time now);         // finds or creates; kInvalid
-Status DeleteProject(Tx& tx, ProjectId id);                                     // kConflict while it has repositories
+// kConflict while it has repositories; deleted ones that the collector still removes are none.
+Status DeleteProject(Tx& tx, ProjectId id);
 Result<Page<Project>> ListProjects(const ReadTx& tx, const PageRequest& page);  // by name
 
 Result<std::optional<Repository>> ResolveRepository(const ReadTx& tx, const RepoName& name);

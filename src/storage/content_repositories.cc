@@ -6,6 +6,10 @@
 namespace bulwark::storage {
 namespace {
 
+// Where the rows of deleted repositories wait for the collector once their project is gone. No name that a project can
+// have, so nobody finds it or makes another.
+constexpr std::string_view kLeaving = ".leaving";
+
 Project ProjectOf(const Row& row) { return {ProjectId{row.Int(0)}, std::string(row.Text(1)), row.TimeAt(2)}; }
 
 Repository RepositoryOf(const Row& row) {
@@ -43,6 +47,7 @@ std::optional<T> First(std::vector<T> rows) {
 }  // namespace
 
 Result<std::optional<Project>> FindProject(const ReadTx& tx, std::string_view name) {
+  if (name == kLeaving) return std::optional<Project>();
   BW_TRY(auto rows, (Rows<Project, ProjectOf>(tx, "SELECT id, name, created FROM projects WHERE name = ?1", {name})));
   return First(std::move(rows));
 }
@@ -65,7 +70,12 @@ Status DeleteProject(Tx& tx, ProjectId id) {
   BW_TRY(auto used, tx.Int("SELECT 1 FROM repositories WHERE project_id = ?1 AND name IS NOT NULL LIMIT 1", {id}));
   if (used) return Error{Errc::kConflict, "the project still has repositories"};
   BW_TRY(auto leaving, tx.Int("SELECT 1 FROM repositories WHERE project_id = ?1 LIMIT 1", {id}));
-  if (leaving) return Error{Errc::kConflict, "repositories of the project are still being removed; try again shortly"};
+  if (leaving) {
+    BW_CHECK(tx.Exec("INSERT INTO projects (name, created) VALUES (?1, 0) ON CONFLICT (name) DO NOTHING", {kLeaving}));
+    BW_CHECK(tx.Exec(
+        "UPDATE repositories SET project_id = (SELECT id FROM projects WHERE name = ?2) WHERE project_id = ?1",
+        {id, kLeaving}));
+  }
   BW_TRY(std::int64_t n, tx.Exec("DELETE FROM projects WHERE id = ?1", {id}));
   if (n == 0) return Error{Errc::kNotFound, "the project does not exist"};
   return {};
@@ -74,8 +84,8 @@ Status DeleteProject(Tx& tx, ProjectId id) {
 Result<Page<Project>> ListProjects(const ReadTx& tx, const PageRequest& page) {
   const std::int64_t limit = ClampedLimit(page);
   BW_TRY(auto rows,
-         (Rows<Project, ProjectOf>(tx, "SELECT id, name, created FROM projects WHERE name > ?1 ORDER BY name LIMIT ?2",
-                                   {page.after, limit + 1})));
+         (Rows<Project, ProjectOf>(tx, "SELECT id, name, created FROM projects WHERE name > ?1 AND name <> ?3 ORDER BY name LIMIT ?2",
+                                   {page.after, limit + 1, kLeaving})));
   return PageOf(std::move(rows), limit);
 }
 

@@ -34,12 +34,13 @@ void Release(Database& database, const UploadSession& session, const Digest& dig
 
 }  // namespace
 
-Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId principal, Time now) {
+Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId principal, Time now,
+                                   const UploadLimits& allowed) {
   BW_CHECK(RequireRepository(tx, repository));
   BW_TRY(auto open, tx.Int("SELECT count(*) FROM uploads WHERE principal_id = ?1 AND expires > ?2", {principal, now}));
-  if (open && static_cast<std::uint64_t>(*open) >= limits::kUploadSessionsPerUser)
-    return Error{Errc::kLimit, "more than " + std::to_string(limits::kUploadSessionsPerUser) + " open uploads"};
-  UploadSession session{ToHex(crypto::RandomBytes(16)), repository, principal, now, now + limits::kUploadLifetime};
+  if (open && static_cast<std::uint64_t>(*open) >= allowed.per_principal)
+    return Error{Errc::kLimit, "more than " + std::to_string(allowed.per_principal) + " open uploads"};
+  UploadSession session{ToHex(crypto::RandomBytes(16)), repository, principal, now, now + allowed.lifetime};
   BW_CHECK(Run(tx,
                "INSERT INTO uploads (id, repository_id, principal_id, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
                {session.id, repository, principal, session.created, session.expires}));
@@ -59,11 +60,11 @@ Result<std::optional<UploadSession>> FindUpload(const ReadTx& tx, std::string_vi
   return found;
 }
 
-Status RenewUpload(Tx& tx, const UploadSession& session, Time now) {
+Status RenewUpload(Tx& tx, const UploadSession& session, Time now, const UploadLimits& allowed) {
   BW_TRY(std::int64_t n,
          tx.Exec("UPDATE uploads SET expires = ?4 WHERE id = ?1 AND repository_id = ?2 AND principal_id = ?3 "
                  "AND expires > ?5",
-                 {session.id, session.repository, session.principal, now + limits::kUploadLifetime, now}));
+                 {session.id, session.repository, session.principal, now + allowed.lifetime, now}));
   if (n == 0) return Error{Errc::kNotFound, "the upload session does not exist"};
   return {};
 }

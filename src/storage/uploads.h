@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "storage/blob/driver.h"
 #include "storage/db/database.h"
@@ -31,13 +32,20 @@ struct UploadSession {
   Time created{}, expires{};
 };
 
-// kLimit: the principal has limits::kUploadSessionsPerUser open.
-Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId principal, Time now);
+// What the configuration says of sessions.
+struct UploadLimits {
+  std::uint64_t per_principal = limits::kUploadSessionsPerUser;  // open at once
+  Millis lifetime = limits::kUploadLifetime;                     // of one that rests
+};
+
+// kLimit: the principal has as many open as allowed.
+Result<UploadSession> CreateUpload(Tx& tx, RepositoryId repository, PrincipalId principal, Time now,
+                                   const UploadLimits& allowed = {});
 // nullopt also for the sessions of others, of other repositories, and expired ones.
 Result<std::optional<UploadSession>> FindUpload(const ReadTx& tx, std::string_view id, RepositoryId repository,
                                                 PrincipalId principal, Time now);
-// Moves `expires` to limits::kUploadLifetime from now; kNotFound.
-Status RenewUpload(Tx& tx, const UploadSession& session, Time now);
+// Moves `expires` to a lifetime from now; kNotFound.
+Status RenewUpload(Tx& tx, const UploadSession& session, Time now, const UploadLimits& allowed = {});
 // kNotFound. The caller cancels the spool (BlobWriter::Cancel) afterwards.
 Status DeleteUpload(Tx& tx, const UploadSession& session);
 
