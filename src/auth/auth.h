@@ -72,12 +72,16 @@ class Authenticator {
   virtual Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) = 0;
   virtual Result<Principal> Bearer(std::string_view token) = 0;  // kUnauthenticated
   // "repository:team/app:pull,push" each (scope.h, ParseScopes); what is unknown or not held is dropped; kLimit above
-  // limits::kTokenScopes, kInvalid for control characters, kDenied while a new password is due.
+  // limits::kTokenScopes, kInvalid for control characters, kDenied while a new password is due. An account has at most
+  // limits::kTokensPerUser at a time: another one ends the oldest.
   virtual Result<IssuedToken> Issue(const Principal& principal, const std::vector<std::string>& scopes) = 0;
   // May the principal do that there? Token scopes narrow the user's grants, never widen them. Rights are those of now.
   virtual Result<bool> Allowed(const Principal& principal, Verb verb, std::string_view repository) = 0;
   // For verbs that are not about a repository: held by a grant on "**". A scoped token carries none of them.
   virtual Result<bool> AllowedAnywhere(const Principal& principal, Verb verb) = 0;
+  // For what reaches every repository that `glob` matches, now and later: held by one grant that surely covers them (its
+  // glob is "**", the same, or "x/**" without other wildcards where `glob` begins with "x/"). A scoped token: never.
+  virtual Result<bool> AllowedThroughout(const Principal& principal, Verb verb, std::string_view glob) = 0;
   virtual void Forget() = 0;      // drops every cached right; called after the commit and before a change is acknowledged
 };
 // Both outlive it.

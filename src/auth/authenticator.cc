@@ -153,6 +153,12 @@ class DatabaseAuthenticator final : public Authenticator {
     std::string stored = EncodeScopes(out.granted);
     BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
       BW_CHECK(tx.Exec("DELETE FROM tokens WHERE expires <= ?1", {now}));
+      // Who asks without end pushes out his own: tokens never fill the disk, nor lock their owner out.
+      BW_TRY(auto live, tx.Int("SELECT COUNT(*) FROM tokens WHERE user_id = ?1", {rights->user.id}));
+      const std::int64_t excess = live.value_or(0) + 1 - static_cast<std::int64_t>(limits::kTokensPerUser);
+      if (excess > 0)
+        BW_CHECK(tx.Exec("DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE user_id = ?1 ORDER BY expires LIMIT ?2)",
+                         {rights->user.id, excess}));
       BW_CHECK(tx.Exec("INSERT INTO tokens (hash, user_id, scopes, expires) VALUES (?1, ?2, ?3, ?4)",
                        {hash.bytes(), rights->user.id, stored, out.expires}));
       return {};
@@ -174,6 +180,13 @@ class DatabaseAuthenticator final : public Authenticator {
     if (principal.scopes) return false;
     BW_TRY(auto rights, RightsOf(principal));
     return rights && !rights->user.must_change_password && rights->HoldsEverywhere(verb);
+  }
+
+  Result<bool> AllowedThroughout(const Principal& principal, Verb verb, std::string_view glob) override {
+    if (principal.kind == PrincipalKind::kSystem) return true;
+    if (principal.scopes) return false;
+    BW_TRY(auto rights, RightsOf(principal));
+    return rights && !rights->user.must_change_password && rights->HoldsThroughout(verb, glob);
   }
 
   void Forget() override {
@@ -224,6 +237,10 @@ class DatabaseAuthenticator final : public Authenticator {
 
   static std::vector<Scope> Intersect(std::vector<Scope> asked, const Principal& principal, const Rights& rights) {
     for (Scope& scope : asked) {
+      if (scope.repository == kCatalogScope) {  // a list of what the account may pull: its rights say what that is
+        if (!principal.lists_catalog()) scope.verbs.clear();
+        continue;
+      }
       std::erase_if(scope.verbs, [&](Verb verb) {
         return !rights.Holds(verb, scope.repository) ||
                (principal.scopes && !ScopesHold(*principal.scopes, verb, scope.repository));

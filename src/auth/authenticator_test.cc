@@ -161,7 +161,7 @@ TEST_F(AuthenticatorTest, TokensHoldTheIntersection) {
   EXPECT_EQ(granted({"repository:team-a/app:pull,delete,x"}), "team-a/app:pull");
   EXPECT_EQ(granted({"repository:team-a/app:*"}), "team-a/app:pull,push,create,sign,read-report,request-exception");
   EXPECT_EQ(granted({"repository:team-b/x:pull", "repository:team-a/app:pull"}), "team-a/app:pull");
-  EXPECT_EQ(granted({"registry:catalog:*"}), "");
+  EXPECT_EQ(granted({"registry:catalog:*"}), "*catalog:pull");
   EXPECT_EQ(granted({}), "");
   EXPECT_EQ(granted(std::vector<std::string>(65, "repository:team-a/app:pull")), std::string(Name(Errc::kLimit)));
 }
@@ -227,6 +227,39 @@ TEST_F(AuthenticatorTest, TokensExpireAndOnlyTheirHashIsStored) {
   // The next one sweeps it out.
   ASSERT_TRUE(auth_->Issue(LogIn("alice"), {}).ok());
   EXPECT_EQ(database_->Read([&](const storage::ReadTx& tx) { return tx.Int("SELECT count(*) FROM tokens", {}); }).value(), 1);
+}
+
+TEST_F(AuthenticatorTest, AnAccountHasSoManyTokens) {
+  AddUser("alice", {{"developer", "**"}});
+  AddUser("bob", {{"developer", "**"}});
+  Principal alice = LogIn("alice");
+  const std::string others = auth_->Issue(LogIn("bob"), {"repository:app:pull"})->token;
+  const std::string first = auth_->Issue(alice, {"repository:app:pull"})->token;
+  std::string last;
+  for (std::uint64_t i = 0; i < limits::kTokensPerUser; ++i) {
+    clock_.Step(Millis(1));
+    last = auth_->Issue(alice, {"repository:app:pull"})->token;
+  }
+  auto stored = database_->Read([](const storage::ReadTx& tx) { return tx.Int("SELECT COUNT(*) FROM tokens", {}); });
+  EXPECT_EQ(**stored, static_cast<std::int64_t>(limits::kTokensPerUser) + 1);
+  EXPECT_FALSE(auth_->Bearer(first).ok());  // the oldest made room
+  EXPECT_TRUE(auth_->Bearer(last).ok());
+  EXPECT_TRUE(auth_->Bearer(others).ok());
+}
+
+TEST_F(AuthenticatorTest, TheCatalogIsAScopeOfItsOwn) {
+  AddUser("alice", {{"developer", "team-a/**"}});
+  auto token = auth_->Issue(LogIn("alice"), {"registry:catalog:* repository:team-a/app:pull"});
+  ASSERT_TRUE(token.ok());
+  EXPECT_EQ(token->granted.size(), 2u);
+  Principal lister = auth_->Bearer(token->token).value();
+  EXPECT_TRUE(lister.lists_catalog());
+  EXPECT_TRUE(auth_->Allowed(lister, Verb::kPull, "team-a/app").value());
+  EXPECT_FALSE(auth_->Allowed(lister, Verb::kPull, "team-a/other").value());
+  EXPECT_FALSE(auth_->Allowed(lister, Verb::kPull, kCatalogScope).value());
+  for (const char* other : {"registry:catalog:pull", "registry:catalog:", "registry:other:*", "repository:*catalog:pull"})
+    EXPECT_FALSE(auth_->Bearer(auth_->Issue(LogIn("alice"), {other})->token)->lists_catalog()) << other;
+  EXPECT_FALSE(auth_->Bearer(auth_->Issue(lister, {"registry:catalog:*"})->token)->scopes->empty());
 }
 
 TEST_F(AuthenticatorTest, RefusesWhatIsNoToken) {

@@ -48,4 +48,9 @@ bool Principal::only_pulls(std::string_view repository) const {
   });
 }
 
+bool Principal::lists_catalog() const {
+  return !scopes || std::any_of(scopes->begin(), scopes->end(),
+                                [](const Scope& scope) { return scope.repository == kCatalogScope; });
+}
+
 }  // namespace bulwark::auth

@@ -26,6 +26,10 @@ struct Scope {
   auto operator<=>(const Scope&) const = default;
 };
 
+// The scope of a token that lists the registry's repositories ("registry:catalog:*"), in place of a repository's name,
+// which it cannot be: no right to any repository hangs on it.
+inline constexpr std::string_view kCatalogScope = "*catalog";
+
 struct Principal {
   PrincipalKind kind = PrincipalKind::kAnonymous;
   std::int64_t id = 0;        // users.id; never re-used
@@ -35,6 +39,8 @@ struct Principal {
   // Whether the request states the intent of only reading (DESIGN 2.2): a token whose scope on that repository holds neither push nor
   // sign, or no token at all.
   bool only_pulls(std::string_view repository) const;
+  // Whether lists of repositories go by the account's rights: no scoped token, or one with kCatalogScope.
+  bool lists_catalog() const;
 };
 
 }  // namespace bulwark::auth

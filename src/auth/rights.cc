@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "auth/scope.h"
 #include "base/limits.h"
 #include "base/strings.h"
 
@@ -42,6 +43,10 @@ bool Rights::Holds(Verb verb, std::string_view repository) const {
 
 bool Rights::HoldsEverywhere(Verb verb) const {
   return std::any_of(held.begin(), held.end(), [&](const Held& h) { return (h.verbs & Bit(verb)) != 0 && h.repositories == "**"; });
+}
+
+bool Rights::HoldsThroughout(Verb verb, std::string_view glob) const {
+  return std::any_of(held.begin(), held.end(), [&](const Held& h) { return (h.verbs & Bit(verb)) != 0 && Covers(h.repositories, glob); });
 }
 
 Result<std::optional<Rights>> LoadRights(const storage::ReadTx& tx, std::int64_t user_id) {

@@ -23,6 +23,7 @@ struct Rights {
 
   bool Holds(Verb verb, std::string_view repository) const;
   bool HoldsEverywhere(Verb verb) const;  // by a grant on "**"
+  bool HoldsThroughout(Verb verb, std::string_view glob) const;  // Authenticator::AllowedThroughout
 };
 
 // nullopt: no such account.

@@ -35,7 +35,12 @@ Scope& ScopeOf(std::vector<Scope>& scopes, std::string_view repository) {
 }
 
 void AddScope(std::vector<Scope>& scopes, std::string_view part) {
-  constexpr std::string_view kType = "repository:";
+  constexpr std::string_view kType = "repository:", kCatalog = "registry:catalog:";
+  if (part.starts_with(kCatalog)) {  // the action is "*"; there is one thing to do with a catalog
+    const auto actions = Split(part.substr(kCatalog.size()), ',');
+    if (std::find(actions.begin(), actions.end(), "*") != actions.end()) AddVerb(ScopeOf(scopes, kCatalogScope).verbs, Verb::kPull);
+    return;
+  }
   if (!part.starts_with(kType)) return;
   part.remove_prefix(kType.size());
   std::size_t colon = part.rfind(':');
@@ -111,6 +116,14 @@ Status CheckRepositoryGlob(std::string_view glob) {
   auto components = Split(glob, '/');
   if (glob.size() <= limits::kNameBytes && std::all_of(components.begin(), components.end(), IsGlobComponent)) return {};
   return {Errc::kInvalid, "repositories of a grant are a pattern such as \"team-a/**\" or \"team-a/app\", lower case, with \"**\" only as a whole component"};
+}
+
+bool Covers(std::string_view outer, std::string_view inner) {
+  if (outer == "**" || outer == inner) return true;
+  if (!outer.ends_with("/**")) return false;
+  // All that `inner` matches begins with what stands before its first wildcard.
+  const std::string_view subtree = outer.substr(0, outer.size() - 2);  // "team-a/"
+  return subtree.find_first_of("*?") == std::string_view::npos && inner.starts_with(subtree);
 }
 
 std::optional<std::string> NormaliseUserName(std::string_view name) {

@@ -18,6 +18,7 @@ namespace bulwark::auth {
 //   pull -> pull
 //   push -> push, create, sign and pull-blocked, each if held: clients that sign ask for "pull,push" (DESIGN 2.2)
 //   *    -> every verb; other actions are verbs by their own name
+// "registry:catalog:*" (Docker token specification) gives the scope kCatalogScope.
 Result<std::vector<Scope>> ParseScopes(const std::vector<std::string>& asked);
 
 // As stored in table tokens: "team/app:pull,push team/lib:pull".
@@ -27,6 +28,10 @@ Result<std::vector<Scope>> DecodeScopes(std::string_view stored);  // kCorrupt
 // A repository glob of a grant: components of [a-z0-9._-?*], "**" only as a whole component, no empty, "." or ".."
 // component, at most limits::kNameBytes. kInvalid.
 Status CheckRepositoryGlob(std::string_view glob);
+
+// Whether every name that `inner` matches surely is one that the grant's glob `outer` matches. False where it is not
+// decided: only "**", the same text, and a literal "x/**" before what begins with "x/" are.
+bool Covers(std::string_view outer, std::string_view inner);
 
 // Lower case, spaces off both ends; nullopt unless it then is [a-z0-9][a-z0-9._-]{0,63}. One spelling an account.
 std::optional<std::string> NormaliseUserName(std::string_view name);

@@ -26,12 +26,13 @@ TEST(Scope, HoldsOnlyWhatCanBeNamed) {
             "app:pull,pull-blocked,push,create,delete,sign,read-report,scan,manage-policy,approve-exception,request-exception,"
             "manage-members,read-audit,admin");
   for (const char* nothing :
-       {"", " ", "registry:catalog:*", "repository(plugin):app:pull", "repository:app", "repository::pull", "repository:app:",
+       {"", " ", "registry:catalog:pull", "registry:other:*", "repository(plugin):app:pull", "repository:app", "repository::pull", "repository:app:",
         "repository:*:pull", "repository:**:pull", "repository:team-b/../team-a/app:pull", "repository:TEAM-A/app:pull",
         "repository:a//b:pull", "repository:/a:pull", "repository:a/:pull", "Repository:app:pull", "repository:app:pull;push",
         "pull", ":", "::", "repository:app:x", "repository:team-a/app:team-b/app:x", "repository:host:5000/app:pull"}) {
     EXPECT_EQ(Parsed({nothing}), "") << nothing;
   }
+  EXPECT_EQ(Parsed({"registry:catalog:*"}), "*catalog:pull");
   // A name with spaces is two parts, and neither names a right.
   EXPECT_EQ(Parsed({"repository:team a/app:pull"}), "");
 }
@@ -134,6 +135,22 @@ TEST(Scope, OneSpellingAnAccount) {
                           std::string("a@b"), std::string(65, 'a')}) {
     EXPECT_EQ(NormaliseUserName(bad), std::nullopt) << bad;
   }
+}
+
+TEST(Scope, AGlobCoversAnother) {
+  struct Row {
+    const char *outer, *inner;
+    bool covers;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"**", "**", true}, {"**", "team-a/*", true}, {"**", "", true},
+           {"team-a/**", "team-a/**", true}, {"team-a/**", "team-a/x?/*", true}, {"team-a/**", "team-a/*", true},
+           {"team-a/x*", "team-a/x*", true}, {"team-a/**", "team-a/", true},
+           {"team-a/**", "team-*/**", false}, {"team-a/**", "team-a", false}, {"team-a/**", "team-a*/x", false},
+           {"team-a/**", "team-ab/**", false}, {"team-a/**", "**", false}, {"team-a/**", "*", false},
+           {"team-a/*", "team-a/**", false}, {"team-a/*", "team-a/x*", false}, {"*/**", "team-a/**", false},
+           {"team-?/**", "team-a/**", false}, {"**/app", "team-a/*/app", false}, {"team-a/x/**", "team-a/**", false}})
+    EXPECT_EQ(Covers(row.outer, row.inner), row.covers) << row.outer << " " << row.inner;
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ inline constexpr std::uint64_t kLockoutEntries = 100'000;       // (account, net
 inline constexpr std::uint64_t kCachedLogins = 10'000;          // also tokens and users
 inline constexpr std::uint64_t kScopeBytes = 1024;              // one asked scope
 inline constexpr std::chrono::minutes kTokenLifetime{10};
+inline constexpr std::uint64_t kTokensPerUser = 1000;           // live at once; another one ends the oldest
 inline constexpr std::chrono::seconds kLoginCache{60};          // a verified Basic credential
 inline constexpr std::chrono::seconds kRightsLease{1};          // DESIGN 2.16
 inline constexpr std::uint64_t kAuditFieldBytes = 2048;         // one text of an audit row; longer ones are cut

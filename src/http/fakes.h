@@ -2,6 +2,7 @@
 // Doubles of the authenticator and the registry for the tests of http/: in memory, simple, strict where handlers rely on it.
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -54,6 +55,9 @@ class FakeAuthenticator final : public auth::Authenticator {
   Result<bool> AllowedAnywhere(const auth::Principal& principal, auth::Verb) override {
     return principal.name == "admin" && !principal.scopes;
   }
+  Result<bool> AllowedThroughout(const auth::Principal& principal, auth::Verb verb, std::string_view) override {
+    return AllowedAnywhere(principal, verb);
+  }
   void Forget() override {}
 
  private:
@@ -102,6 +106,8 @@ class FakeRegistry final : public service::Registry {
  public:
   using Caller = service::Caller;
   using RepoName = service::RepoName;
+
+  std::atomic<int> pulls = 0;  // GetManifest calls
 
   Result<service::BlobStat> StatBlob(const Caller&, const RepoName& name, const Digest& digest) override {
     MutexLock lock(mutex_);
@@ -157,6 +163,10 @@ class FakeRegistry final : public service::Registry {
   }
 
   Result<service::ManifestAnswer> GetManifest(const Caller& caller, const RepoName& name, const service::Reference& reference) override {
+    ++pulls;
+    return StatManifest(caller, name, reference);
+  }
+  Result<service::ManifestAnswer> StatManifest(const Caller& caller, const RepoName& name, const service::Reference& reference) override {
     MutexLock lock(mutex_);
     BW_TRY(const Manifest* manifest, FindManifest(name, reference));
     if (manifest->bytes.find("denied") != std::string::npos && caller.principal.only_pulls(name.str()))

@@ -208,6 +208,25 @@ TEST(Uploads, AreExclusive) {
   EXPECT_EQ(server.registry.UploadStatus({}, name, state.id)->offset, 100'000u);
 }
 
+// HEAD and 304 look; only bytes that are sent are a pull.
+TEST(Manifests, CountAsPulledWhenSent) {
+  ScriptServer server;
+  auto name = service::RepoName::Parse("team-a/app").value();
+  const Digest digest = server.registry.PutManifest({}, name, service::TagName::Parse("v1").value(), "a/b", "{}", {})->digest;
+  auto ask = [&](const std::string& method, const std::string& header) {
+    net::RawClient client(server.port());
+    client.Send(method + " /v2/team-a/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
+                Base64Encode("alice:alice-password") + "\r\n" + header + "\r\n");
+    return client.ReadAnswer(method == "HEAD").substr(9, 3) + " " + std::to_string(server.registry.pulls.load());
+  };
+  const std::string same = "If-None-Match: \"" + digest.str() + "\"\r\n";
+  EXPECT_EQ(ask("HEAD", ""), "200 0");
+  EXPECT_EQ(ask("GET", same), "304 0");
+  EXPECT_EQ(ask("HEAD", same), "304 0");
+  EXPECT_EQ(ask("GET", "If-None-Match: \"sha256:0\"\r\n"), "200 1");
+  EXPECT_EQ(ask("GET", ""), "200 2");
+}
+
 // What arrived before the client went away can be built upon.
 TEST(Uploads, KeepWhatArrived) {
   ScriptServer server;

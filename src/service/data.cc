@@ -78,6 +78,7 @@ bulwark::Status Data::ReloadIfChanged() {
 }
 
 bulwark::Status Data::Swap(const Caller& caller) {
+  MutexLock one(swapping_);
   auto before = service_.inputs().Current()->index;
   auto swapped = [&]() -> bulwark::Status {
     BW_TRY(auto after, Load(path_));

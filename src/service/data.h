@@ -38,6 +38,7 @@ class Data {
   DataStatus Describe();
   Service& service_;
   const std::string path_;
+  Mutex swapping_;  // one file at a time is compared with what is in use
   Mutex mutex_;
   std::string seen_ BW_GUARDED_BY(mutex_);  // identity of the file at the last look
   std::string problem_ BW_GUARDED_BY(mutex_);

@@ -93,10 +93,10 @@ Result<Exceptions::Row> Exceptions::Find(const storage::ReadTx& tx, std::int64_t
   return *std::move(out);
 }
 
-// What reaches several repositories needs the right on all.
+// What reaches several repositories needs the right on all, those to come included.
 Result<bool> Exceptions::Holds(const Caller& caller, Verb verb, const std::string& repositories) {
   if (caller.principal.must_change_password) return false;
-  if (IsGlob(repositories)) return service_.parts().authenticator.AllowedAnywhere(caller.principal, verb);
+  if (IsGlob(repositories)) return service_.parts().authenticator.AllowedThroughout(caller.principal, verb, repositories);
   return service_.rights().Holds(caller.principal, verb, repositories);
 }
 
@@ -115,25 +115,30 @@ Result<storage::Page<ExceptionState>> Exceptions::List(const Caller& caller, con
   auto after = page.after.empty() ? std::optional<std::uint64_t>(0) : ParseUint(page.after);
   if (!after || *after > INT64_MAX) return Error{Errc::kInvalid, "after: not a cursor of this list"};
   const std::size_t limit = std::clamp<std::size_t>(page.limit, 1, limits::kPageMaximum);
-  std::vector<Row> rows;
-  BW_CHECK(service_.parts().database.Read([&](const storage::ReadTx& tx) {
-    return tx.Each(std::string(kColumns) + "WHERE id > ?1 ORDER BY id", {static_cast<std::int64_t>(*after)},
-                   [&](const storage::Row& row) {
-                     rows.push_back({FromRow(row), row.Int(13)});
-                     return true;
-                   });
-  }));
   storage::Page<ExceptionState> out;
-  for (Row& row : rows) {
-    BW_TRY(bool visible, Sees(caller, row));
-    if (!visible) continue;
-    if (out.items.size() == limit) {
-      out.next = std::to_string(out.items.back().exception.id);
-      return out;
+  std::int64_t next = static_cast<std::int64_t>(*after);
+  while (true) {  // a page at a time, until as many of them are the caller's to see
+    std::vector<Row> rows;
+    BW_CHECK(service_.parts().database.Read([&](const storage::ReadTx& tx) {
+      rows.clear();
+      return tx.Each(std::string(kColumns) + "WHERE id > ?1 ORDER BY id LIMIT ?2", {next, limits::kPageMaximum},
+                     [&](const storage::Row& row) {
+                       rows.push_back({FromRow(row), row.Int(13)});
+                       return true;
+                     });
+    }));
+    for (Row& row : rows) {
+      next = row.state.exception.id;
+      BW_TRY(bool visible, Sees(caller, row));
+      if (!visible) continue;
+      if (out.items.size() == limit) {
+        out.next = std::to_string(out.items.back().exception.id);
+        return out;
+      }
+      out.items.push_back(std::move(row.state));
     }
-    out.items.push_back(std::move(row.state));
+    if (rows.size() < limits::kPageMaximum) return out;
   }
-  return out;
 }
 
 Status Exceptions::Change(const Caller& caller, const policy::Exception& exception, const std::string& action,

@@ -220,6 +220,7 @@ bool FactsMaker::IsAttestation(const formats::OciDocument& document, const std::
     const std::uint64_t cost = std::max(layer.size, limits::kStatementCost);
     if (cost > budget) return false;
     budget -= cost;
+    MutexLock one(statement_);
     auto text = ReadSmallBlob(layer.digest, std::min(cost, limits::kStatementBytes));
     if (!text) return false;
     auto statement = formats::ParseStatement(*text);

@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/result.h"
+#include "base/sync.h"
 #include "catalog/inventory.h"
 #include "formats/oci.h"
 #include "service/layer_store.h"
@@ -40,7 +41,7 @@ class FactsMaker {
   // `timeout`.
   Result<ImageFacts> Make(const formats::OciDocument& document, std::chrono::milliseconds timeout) const;
   // Whether every layer of an artifact parses as an in-toto statement about one of `siblings` (DESIGN 2.3). What is read
-  // is taken off `budget`; false when that does not suffice.
+  // is taken off `budget`; false when that does not suffice. One statement is in memory at a time, whoever asks.
   bool IsAttestation(const formats::OciDocument& document, const std::unordered_set<Digest>& siblings,
                      std::uint64_t& budget) const;
 
@@ -53,6 +54,7 @@ class FactsMaker {
 
   LayerStore& layers_;
   const storage::BlobDriver& blobs_;
+  mutable Mutex statement_;  // held while one is read: parsed, a hostile one takes twenty times its size
 };
 
 // Content that may live elsewhere: a foreign or non-distributable layer with urls. Its absence is a blind gap.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/audit.h"
+#include "service/document.h"
 
 namespace bulwark::service {
 namespace {
@@ -12,7 +13,8 @@ using policy::Outcome;
 using policy::PointOfUse;
 
 constexpr std::size_t kShownReasons = 3;
-constexpr std::size_t kReferencesTried = 1000;  // manifests looked at for one blob
+constexpr std::size_t kHoldersRead = 1000;   // manifests looked at for one blob; what is beyond counts as refused
+constexpr std::size_t kHoldersJudged = 8;    // of those, where the stored verdict does not serve
 
 }  // namespace
 
@@ -23,6 +25,15 @@ struct Gate::Standing {
   bool writes = false;        // the request's token holds push or sign here
   bool sees_blocked = false;  // may read bytes of denied images, and says so
   bool scans = false;
+
+  // Of a manifest that others are refused; `held`: quarantined.
+  std::optional<Pass> Exempts(bool held, storage::PrincipalId pushed_by) const {
+    if (held && known && pushed_by == principal) return Pass{"quarantined, read by its pusher"};
+    if (held && scans) return Pass{"quarantined, read with the right to scan"};
+    if (!held && writes) return Pass{"denied, read under a token that may push or sign"};
+    if (!held && sees_blocked) return Pass{"denied, read with the right pull-blocked"};
+    return std::nullopt;
+  }
 };
 
 Result<Gate::Standing> Gate::StandingOf(const Caller& caller, const storage::Repository& repository) const {
@@ -57,17 +68,14 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
   const policy::Decision& push = verdicts[IndexOf(PointOfUse::kPush)].decision;
   const bool held = subject->quarantined && (push.outcome == Outcome::kDeny || push.outcome == Outcome::kPending);
   if (held) {
-    if (standing.known && subject->pushed_by == standing.principal)
-      return std::optional(Pass{"quarantined, read by its pusher"});
-    if (standing.scans) return std::optional(Pass{"quarantined, read with the right to scan"});
+    if (auto exempt = standing.Exempts(held, subject->pushed_by)) return exempt;
     *refusal = RefusalText("the image is quarantined", repository.name, digest, push);
     return std::optional<Pass>();
   }
   if (subject->evidence) return std::optional(Pass{});
   policy::Decision pull = verdicts[IndexOf(PointOfUse::kPull)].decision;
   if (pull.outcome == Outcome::kAllow || pull.outcome == Outcome::kWarn) return std::optional(Pass{});
-  if (standing.writes) return std::optional(Pass{"denied, read under a token that may push or sign"});
-  if (standing.sees_blocked) return std::optional(Pass{"denied, read with the right pull-blocked"});
+  if (auto exempt = standing.Exempts(held, subject->pushed_by)) return exempt;
   if (pull.outcome == Outcome::kPending && may_wait) {
     BW_TRY(Verdicts waited, engine_.WaitFor(repository.id, digest, PointOfUse::kPull, pull.hold));
     pull = waited[IndexOf(PointOfUse::kPull)].decision;
@@ -77,40 +85,106 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
   return std::optional<Pass>();
 }
 
+// The manifests of the repository that name a blob, newest first; up to the first image that may be pulled.
+struct Gate::Holders {
+  struct One {
+    Digest digest;
+    PullState state;
+  };
+  std::optional<storage::BlobPresence> presence;  // nullopt: no such blob there
+  std::vector<One> read;
+  bool more = false;  // than were read
+};
+
+namespace {
+
+bool Releases(const PullState& holder) { return holder.serves && holder.allowed && holder.kind == SubjectKind::kImage; }
+
+}  // namespace
+
+Result<Gate::Holders> Gate::HoldersOf(const storage::Repository& repository, const Digest& digest) const {
+  Holders out;
+  const Time now = clock_.Now();
+  BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
+    out = {};
+    BW_TRY(out.presence, storage::BlobInRepository(tx, repository.id, digest, now));
+    std::vector<Digest> digests;
+    BW_CHECK(storage::EachReferencing(tx, repository.id, storage::EdgeKind::kBlob, digest,
+                                      [&](storage::ManifestId, const Digest& holder) {
+                                        digests.push_back(holder);
+                                        return digests.size() <= kHoldersRead;
+                                      }));
+    out.more = digests.size() > kHoldersRead;
+    if (out.more) digests.pop_back();
+    for (const Digest& holder : digests) {
+      BW_TRY(auto state, FindPullState(tx, repository.id, holder, now));
+      out.read.push_back({holder, state.value_or(PullState{})});
+      if (Releases(out.read.back().state)) break;
+    }
+    return {};
+  }));
+  return out;
+}
+
 Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& repository, const Digest& digest,
                         BlobUse use) {
   BW_TRY(Standing standing, StandingOf(caller, repository));
-  std::vector<Digest> holders;
-  std::optional<storage::BlobPresence> presence;
-  BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
-    holders.clear();
-    BW_TRY(presence, storage::BlobInRepository(tx, repository.id, digest, clock_.Now()));
-    return storage::EachReferencing(tx, repository.id, storage::EdgeKind::kBlob, digest,
-                                    [&](storage::ManifestId, const Digest& holder) {
-                                      holders.push_back(holder);
-                                      return holders.size() < kReferencesTried;
-                                    });
-  }));
+  BW_TRY(Holders holders, HoldersOf(repository, digest));
   const Error unknown{Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + repository.name};
-  if (!presence) return unknown;
+  if (!holders.presence) return unknown;
   if (use == BlobUse::kExistence && standing.writes) return Pass{};
-  if (holders.empty()) {
-    bool uploader = standing.known && std::find(presence->uploaders.begin(), presence->uploaders.end(),
-                                                standing.principal) != presence->uploaders.end();
+  if (holders.read.empty()) {
+    const auto& uploaders = holders.presence->uploaders;
+    bool uploader = standing.known &&
+                    std::find(uploaders.begin(), uploaders.end(), standing.principal) != uploaders.end();
     return uploader ? Result<Pass>(Pass{}) : Result<Pass>(unknown);
   }
-  Standing bytes = standing;
-  bytes.writes = false;  // a pusher may read manifests of denied images, not their bytes
+  standing.writes = false;  // a pusher may read manifests of denied images, not their bytes
+  return JudgeBytes(standing, repository, digest, std::move(holders));
+}
+
+Result<Pass> Gate::JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
+                              Holders holders) {
+  if (Releases(holders.read.back().state)) return Pass{};
+  bool released = false, refused = holders.more;
+  std::size_t judged = 0;
   std::string refusal;
   std::optional<Pass> exempt;
-  for (const Digest& holder : holders) {
-    std::string why;
-    BW_TRY(auto pass, Judge(bytes, repository, holder, &why, holders.size() == 1));
-    if (pass && !pass->exemption) return *std::move(pass);
+  const Digest* refused_by_rows = nullptr;
+  for (const Holders::One& holder : holders.read) {
+    std::optional<Pass> pass;
+    if (holder.state.serves) {
+      if (holder.state.allowed) pass = Pass{};
+      if (!pass) pass = standing.Exempts(holder.state.held, holder.state.pushed_by);
+      if (!pass && !refused_by_rows) refused_by_rows = &holder.digest;
+    } else if (judged++ < kHoldersJudged) {
+      std::string why;
+      auto answer = Judge(standing, repository, holder.digest, &why, holders.read.size() == 1);
+      if (!answer && answer.error().code != Errc::kNotFound) return answer.error();
+      if (answer) pass = *std::move(answer);  // else deleted meanwhile
+      if (refusal.empty()) refusal = std::move(why);
+      // What it was before is no matter: only a verdict of now makes it an image that may be pulled.
+      BW_TRY(auto now, database_.Read([&](const storage::ReadTx& tx) {
+        return FindPullState(tx, repository.id, holder.digest, clock_.Now());
+      }));
+      if (now && Releases(*now)) return Pass{};
+    }
+    if (pass && !pass->exemption) {
+      released = true;
+      continue;
+    }
+    refused = true;
     if (pass && !exempt) exempt = std::move(pass);
-    if (refusal.empty()) refusal = std::move(why);
   }
+  if (released && refused) { BW_TRY(released, IsDocument(blobs_, digest)); }
+  if (released) return Pass{};
   if (exempt) return *std::move(exempt);
+  if (refusal.empty() && refused_by_rows) {
+    // A single holder may be worth waiting for; of several, only the reasons are wanted.
+    BW_TRY(auto pass, Judge(standing, repository, *refused_by_rows, &refusal, holders.read.size() == 1));
+    if (pass && holders.read.size() == 1) return *std::move(pass);
+  }
+  if (refusal.empty()) refusal = "DENIED: no image that may be pulled is known to hold " + digest.str();
   return {Errc::kDenied, std::move(refusal)};
 }
 

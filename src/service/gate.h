@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "service/engine.h"
 #include "service/rights.h"
+#include "storage/blob/driver.h"
 #include "storage/content.h"
 
 namespace bulwark::service {
@@ -23,12 +24,15 @@ enum class BlobUse { kExistence, kBytes };
 class Gate {
  public:
   // All outlive it.
-  Gate(storage::Database& database, Engine& engine, Rights& rights, const Clock& clock)
-      : database_(database), engine_(engine), rights_(rights), clock_(clock) {}
+  Gate(storage::Database& database, const storage::BlobDriver& blobs, Engine& engine, Rights& rights,
+       const Clock& clock)
+      : database_(database), blobs_(blobs), engine_(engine), rights_(rights), clock_(clock) {}
 
   // The caller has the right to pull. kDenied with the rule, the CVE, the fix and where to read more; waits where the
   // policy says "hold".
   Result<Pass> Manifest(const Caller& caller, const storage::Repository& repository, const Digest& digest);
+  // An image that may be pulled releases all its bytes. What is no image (evidence, a chart) releases what no refused
+  // manifest also holds, and documents: else whoever may push could open a denied layer by naming it in an SBOM.
   // kNotFound: not in this repository, or not yet referenced and brought by somebody else.
   Result<Pass> Blob(const Caller& caller, const storage::Repository& repository, const Digest& digest, BlobUse use);
   // Records an exemption that was used.
@@ -36,12 +40,17 @@ class Gate {
 
  private:
   struct Standing;
+  struct Holders;
   Result<Standing> StandingOf(const Caller& caller, const storage::Repository& repository) const;
   // Passed, or the refusal as a value: the answer for this manifest under that standing.
   Result<std::optional<Pass>> Judge(const Standing& standing, const storage::Repository& repository,
                                     const Digest& digest, std::string* refusal, bool may_wait);
+  Result<Holders> HoldersOf(const storage::Repository& repository, const Digest& digest) const;
+  Result<Pass> JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
+                          Holders holders);
 
   storage::Database& database_;
+  const storage::BlobDriver& blobs_;
   Engine& engine_;
   Rights& rights_;
   const Clock& clock_;

@@ -2,6 +2,7 @@
 
 #include "service/gate.h"
 
+#include "service/document.h"
 #include "service/service_fixture.h"
 
 namespace bulwark::service {
@@ -241,6 +242,105 @@ TEST_F(GateTest, EvidenceOfADeniedImageStaysReadable) {
   EXPECT_NE(Pull(As("pat"), kApp, "bad"), "");
 }
 
+Image Sbom(std::string text, const Image& about, const std::string& more = "") {
+  const std::string subject = R"("artifactType":"application/vnd.cyclonedx+json",)" + more + R"("subject":)" +
+                              DescriptorJson(about.media_type, about.manifest) + ",";
+  return ManifestOf("{}", "application/vnd.oci.empty.v1+json", {std::move(text)}, "application/vnd.cyclonedx+json",
+                    subject);
+}
+Image Chart(std::string archive) {
+  return ManifestOf(R"({"name":"chart"})", "application/vnd.cncf.helm.config.v1+json", {std::move(archive)},
+                    "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+}
+
+TEST_F(GateTest, WhatIsNoImageOpensNoDeniedBytes) {
+  OpenPushes();
+  PushBoth();
+  const std::string denied = bad_.layers[0];
+  for (const Image& cover : {Sbom(denied, bad_), Chart(denied), Sbom(bad_.config, bad_)}) {
+    ASSERT_TRUE(Push(alice_, kApp, cover, cover.digest().str()));
+    EXPECT_EQ(Pull(As("pat"), kApp, cover.digest().str()), "");  // the manifest itself is harmless
+    EXPECT_NE(ReadBlob(As("pat"), kApp, denied).find("CVE-2024-5171"), std::string::npos);
+    EXPECT_NE(ReadBlob(alice_, kApp, denied), "");  // by which he who may push could not read them either
+  }
+  EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.config), "");
+  EXPECT_EQ(ReadBlob(As("sue", kApp, {Verb::kPull, Verb::kPullBlocked}), kApp, denied), "");
+  Caller carol = As("carol");
+  carol.principal.scopes =
+      std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {kApp, {Verb::kPull, Verb::kPush}}};
+  EXPECT_FALSE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(denied), Repo(kApp))));
+  // An image that may be pulled, such as the one that mends it, opens what it is made of.
+  const Image mended = ImageOf({denied, DebianLayer({{"libaom", "1.0-2"}})});
+  ASSERT_TRUE(Push(alice_, kApp, mended, "mended"));
+  EXPECT_EQ(ReadBlob(As("pat"), kApp, denied), "");
+}
+
+TEST_F(GateTest, ADeniedImageHidesNoDocuments) {
+  OpenPushes();
+  PushBoth();
+  const Image sbom = Sbom(R"({"bomFormat":"CycloneDX"})", bad_), chart = Chart(Tar({{"Chart.yaml", "name: x\n"}}));
+  ASSERT_TRUE(Push(alice_, kApp, sbom, sbom.digest().str()));
+  ASSERT_TRUE(Push(alice_, kApp, chart, "chart"));
+  EXPECT_EQ(ReadBlob(As("pat"), kApp, chart.layers[0]), "");
+  // Denied: its config has no diff_ids, its layers are no archives.
+  const Image cover = ManifestOf(sbom.config, formats::kOciConfig, {sbom.layers[0], chart.layers[0]},
+                                 "application/vnd.oci.image.layer.v1.tar");
+  ASSERT_TRUE(Push(alice_, kApp, cover, "cover"));
+  EXPECT_NE(Pull(As("pat"), kApp, "cover"), "");
+  EXPECT_EQ(ReadBlob(As("pat"), kApp, sbom.layers[0]), "");
+  EXPECT_EQ(ReadBlob(As("pat"), kApp, sbom.config), "");
+  EXPECT_NE(ReadBlob(As("pat"), kApp, chart.layers[0]), "");  // an archive that an image was refused for
+}
+
+TEST_F(GateTest, HoldersBeyondTheLimitCountAsRefused) {
+  OpenPushes();
+  PushBoth();
+  const Image first = Sbom(bad_.layers[0], bad_);
+  ASSERT_TRUE(Push(alice_, kApp, first, first.digest().str()));
+  const auto id = Must(database_->Read([&](const storage::ReadTx& tx) {
+                    return storage::ResolveRepository(tx, Repo(kApp));
+                  }))->id;
+  Must(database_->Write([&](storage::Tx& tx) -> Status {  // a thousand more like it, newer than the denied image
+    BW_TRY(auto subject, FindSubject(tx, id, first.digest()));
+    BW_TRY(auto verdicts, FindVerdicts(tx, id, first.digest()));
+    for (int i = 0; i < 1000; ++i) {
+      storage::NewManifest manifest;
+      const std::string bytes = "copy " + std::to_string(i);
+      manifest.digest = subject->digest = DigestOf(bytes);
+      manifest.media_type = formats::kOciManifest;
+      manifest.edges = {{storage::EdgeKind::kBlob, DigestOf(bad_.layers[0]), std::nullopt, true}};
+      manifest.bytes = AsBytes(bytes);
+      BW_CHECK(storage::PutManifest(tx, id, manifest, std::nullopt, subject->pushed_by, clock_.Now()));
+      BW_CHECK(PutSubject(tx, *subject));
+      BW_CHECK(PutVerdicts(tx, id, subject->digest, *verdicts));
+    }
+    return {};
+  }));
+  EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.layers[0]), "");
+  // Nor is each of them judged for one blob where no stored verdict serves.
+  Must(database_->Write([&](storage::Tx& tx) { return MarkRepositoryPending(tx, id, Pending::kPolicy); }));
+  EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.layers[0]), "");
+  auto pending = Must(database_->Read([&](const storage::ReadTx& tx) {
+    return tx.Int("SELECT COUNT(DISTINCT digest) FROM verdicts WHERE pending = 3", {});
+  }));
+  EXPECT_GE(*pending, 990);
+}
+
+TEST(Document, IsReadNotRun) {
+  using namespace std::string_view_literals;
+  EXPECT_TRUE(IsDocument(""sv));
+  EXPECT_TRUE(IsDocument("{}"sv));
+  EXPECT_TRUE(IsDocument(R"({"bomFormat":"CycloneDX","rootfs":1})"sv));
+  EXPECT_TRUE(IsDocument("SPDXVersion: SPDX-2.3\r\n"sv));
+  EXPECT_TRUE(IsDocument("\xd2\x84\x43\xa1\x01\x26"sv));  // COSE_Sign1 as Notary Project stores it
+  EXPECT_FALSE(IsDocument(ImageOf({}).config));
+  EXPECT_FALSE(IsDocument(R"({"rootFS":{"diff_ids":[]}})"sv));                    // Go reads that, we do not
+  EXPECT_FALSE(IsDocument(R"({"a":1,"a":2,"rootfs":{"diff_ids":[]}})"sv));        // nor that
+  EXPECT_FALSE(IsDocument(Tar({{"a", "text"}})));
+  for (std::string_view start : {"\x1f\x8b\x08"sv, "\x28\xb5\x2f\xfd"sv, "BZh91AY&SY\x90"sv, "\xfd""7zXZ\0"sv, "\x5d\0\0"sv})
+    EXPECT_FALSE(IsDocument(start));
+}
+
 // As buildx makes it: an index of an image and a manifest whose layers are in-toto statements about the image.
 Image Attestation(const Image& about) {
   const std::string statement =
@@ -304,6 +404,27 @@ TEST_F(GateTest, ALateChildChangesItsIndex) {
                                         Reference(good_.digest())));
   Drain();
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
+}
+
+TEST_F(GateTest, WhatAnIndexLacksIsSaidAndNotRun) {
+  OpenPushes();
+  const Image index = IndexOf({{&good_}, {&bad_, R"({"os":"linux","architecture":"arm64"})"}});
+  auto before = Push(alice_, kApp, index, "v1");  // before its images: taken in, with a warning
+  ASSERT_TRUE(before) << before.error().message;
+  EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
+  ASSERT_TRUE(Push(alice_, kApp, good_, good_.digest().str()));
+  Drain();
+  EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
+  auto id =
+      Must(database_->Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, Repo(kApp)); }))->id;
+  Verdicts verdicts = Must(service_->engine().Current(id, index.digest()));
+  EXPECT_EQ(verdicts[IndexOf(policy::PointOfUse::kPull)].decision.outcome, policy::Outcome::kWarn);
+  EXPECT_EQ(verdicts[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome, policy::Outcome::kDeny);
+  const Image empty = IndexOf(std::vector<IndexEntry>());
+  ASSERT_TRUE(Push(alice_, kApp, empty, "empty"));
+  EXPECT_EQ(Pull(As("pat"), kApp, "empty"), "");
+  verdicts = Must(service_->engine().Current(id, empty.digest()));
+  EXPECT_EQ(verdicts[IndexOf(policy::PointOfUse::kAdmission)].decision.outcome, policy::Outcome::kDeny);
 }
 
 TEST_F(GateTest, GraceForWhatRuns) {

@@ -9,6 +9,8 @@
 namespace bulwark::service {
 namespace {
 
+constexpr int kIndexAttempts = 5;
+
 std::string ShortHash(const std::string& text) { return crypto::Sha256(AsBytes(text)).hex().substr(0, 16); }
 
 Result<std::vector<policy::Policy>> LoadPolicies(const storage::ReadTx& tx,
@@ -83,22 +85,35 @@ std::string RevisionOf(const std::vector<policy::Exception>& exceptions) {
   return ShortHash(all);
 }
 
+namespace {
+
+// What a database was judged with besides itself: the file's policies and this program's own.
+std::string RevisionOfConfigured(const std::vector<policy::Policy>& configured) {
+  std::string all = "default@" + policy::DefaultPolicy().revision + "\n";
+  for (const policy::Policy& policy : configured) all += policy.name + "@" + policy.revision + "\n";
+  return ShortHash(all);
+}
+
+// Whether that was another one; then everything is judged again, and counts as unscanned until then.
+Result<bool> TakeConfigured(storage::Tx& tx, const std::string& revision) {
+  BW_TRY(auto judged_with, tx.Text("SELECT configured FROM judging WHERE id = 1", {}));
+  if (judged_with == revision) return false;
+  BW_CHECK(tx.Exec("UPDATE judging SET configured = ?1, policy_epoch = policy_epoch + 1 WHERE id = 1", {revision}));
+  BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1", {Pending::kPolicy}));
+  return true;
+}
+
+}  // namespace
+
 InputStore::InputStore(storage::Database& database, std::vector<policy::Policy> configured)
     : database_(database), configured_(std::move(configured)) {}
 
 Status InputStore::Open(std::shared_ptr<const advisory::Index> index) {
   MutexLock lock(mutex_);
   std::string revision = index->revision();
-  std::string configured = "default@" + policy::DefaultPolicy().revision + "\n";
-  for (const policy::Policy& policy : configured_) configured += policy.name + "@" + policy.revision + "\n";
-  configured = ShortHash(configured);
+  const std::string configured = RevisionOfConfigured(configured_);
   BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
-    BW_TRY(auto judged_with, tx.Text("SELECT configured FROM judging WHERE id = 1", {}));
-    if (judged_with != configured) {  // the configuration file, or this program's own policy, is another one
-      BW_CHECK(
-          tx.Exec("UPDATE judging SET configured = ?1, policy_epoch = policy_epoch + 1 WHERE id = 1", {configured}));
-      BW_CHECK(tx.Exec("UPDATE verdicts SET pending = ?1", {Pending::kPolicy}));
-    }
+    BW_CHECK(TakeConfigured(tx, configured));
     BW_TRY(Epochs before, CurrentEpochs(tx));
     if (before.data == revision) return {};
     // The file of before is not here to compare with: everything is judged again, old verdicts serve.
@@ -111,6 +126,25 @@ Status InputStore::Open(std::shared_ptr<const advisory::Index> index) {
 std::shared_ptr<const Inputs> InputStore::Current() const {
   MutexLock lock(mutex_);
   return current_;
+}
+
+std::vector<policy::Policy> InputStore::configured() const {
+  MutexLock lock(mutex_);
+  return configured_;
+}
+
+Result<bool> InputStore::Configure(std::vector<policy::Policy> configured,
+                                   const std::function<Status(storage::Tx&)>& record) {
+  MutexLock lock(mutex_);
+  BW_TRY(bool changed, database_.Write([&](storage::Tx& tx) -> Result<bool> {
+    BW_TRY(bool other, TakeConfigured(tx, RevisionOfConfigured(configured)));
+    if (other) BW_CHECK(record(tx));
+    return other;
+  }));
+  if (!changed) return false;
+  configured_ = std::move(configured);
+  BW_CHECK(Publish(current_->index));
+  return true;
 }
 
 Status InputStore::ChangePolicies(const std::function<Status(storage::Tx&)>& change) {
@@ -132,22 +166,28 @@ Status InputStore::Change(std::string_view raise, const std::function<Status(sto
 
 Status InputStore::ChangeIndex(std::shared_ptr<const advisory::Index> index,
                                const std::function<Status(storage::Tx&)>& record) {
-  MutexLock lock(mutex_);
-  auto affected = AffectedKeys(*current_->index, *index);
-  std::string revision = index->revision();
-  BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
-    BW_CHECK(tx.Exec("UPDATE judging SET data_revision = ?1 WHERE id = 1", {revision}));
-    BW_CHECK(MarkAffected(tx, affected));
-    return record(tx);
-  }));
-  return Publish(std::move(index));
+  const std::string revision = index->revision();
+  for (int attempt = 0; attempt < kIndexAttempts; ++attempt) {
+    const std::shared_ptr<const advisory::Index> before = Current()->index;
+    auto affected = AffectedKeys(*before, *index);
+    MutexLock lock(mutex_);
+    if (current_->index != before) continue;  // another file came meanwhile: the difference is not to that one
+    BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
+      BW_CHECK(tx.Exec("UPDATE judging SET data_revision = ?1 WHERE id = 1", {revision}));
+      BW_CHECK(MarkAffected(tx, affected));
+      return record(tx);
+    }));
+    return Publish(std::move(index));
+  }
+  return {Errc::kConflict, "the advisory data changes faster than it can be compared"};
 }
 
 Status InputStore::Publish(std::shared_ptr<const advisory::Index> index) {
   auto next = std::make_shared<Inputs>();
+  const std::vector<policy::Policy> configured = configured_;
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
     BW_TRY(next->epochs, CurrentEpochs(tx));
-    BW_TRY(next->policies, LoadPolicies(tx, configured_));
+    BW_TRY(next->policies, LoadPolicies(tx, configured));
     BW_TRY(next->exceptions, LoadExceptions(tx));
     return {};
   }));

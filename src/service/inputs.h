@@ -42,12 +42,16 @@ class InputStore {
   // does not parse.
   Status Open(std::shared_ptr<const advisory::Index> index);
   std::shared_ptr<const Inputs> Current() const;  // waits while a change is being committed
-  const std::vector<policy::Policy>& configured() const { return configured_; }
+  std::vector<policy::Policy> configured() const;
+  // Replaces the policies of the configuration file: with them the verdicts that they touch are pending. False: they
+  // are what they were. `record` joins the transaction.
+  Result<bool> Configure(std::vector<policy::Policy> configured, const std::function<Status(storage::Tx&)>& record);
 
   // Changes policies or exceptions: runs `change` in a transaction with whatever it marks, raises the epoch, publishes.
   Status ChangePolicies(const std::function<Status(storage::Tx&)>& change);
   Status ChangeExceptions(const std::function<Status(storage::Tx&)>& change);
-  // Takes another advisory file into use. Only images with packages under changed keys are marked.
+  // Takes another advisory file into use. Only images with packages under changed keys are marked. Comparing the files
+  // takes seconds and stops nobody; kConflict: others were taken into use faster than this one could be compared.
   Status ChangeIndex(std::shared_ptr<const advisory::Index> index, const std::function<Status(storage::Tx&)>& record);
 
  private:
@@ -55,8 +59,8 @@ class InputStore {
   Status Change(std::string_view raise, const std::function<Status(storage::Tx&)>& change);
 
   storage::Database& database_;
-  const std::vector<policy::Policy> configured_;
   mutable Mutex mutex_;
+  std::vector<policy::Policy> configured_ BW_GUARDED_BY(mutex_);
   std::shared_ptr<const Inputs> current_ BW_GUARDED_BY(mutex_);
 };
 

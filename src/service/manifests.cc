@@ -72,7 +72,8 @@ struct Manifests::Incoming {
   std::vector<storage::Edge> edges;
 };
 
-Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name, const Reference& reference) {
+Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name, const Reference& reference,
+                                      Counting counting) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "manifest.pull"));
   BW_TRY(auto manifest,
          d_.database.Read([&](const storage::ReadTx& tx) { return Resolve(tx, repository.id, reference); }));
@@ -86,7 +87,7 @@ Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name
   BW_CHECK(d_.gate.Audit(caller, repository, manifest->digest, *pass));
   BW_TRY(Bytes bytes,
          d_.database.Read([&](const storage::ReadTx& tx) { return storage::ManifestBytes(tx, manifest->id); }));
-  d_.pulls.Count(caller, repository, manifest->digest);
+  if (counting == Counting::kPull) d_.pulls.Count(caller, repository, manifest->digest);
   return ManifestAnswer{manifest->digest, manifest->media_type, std::make_shared<const std::string>(AsText(bytes))};
 }
 

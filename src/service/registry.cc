@@ -39,7 +39,10 @@ class RegistryImpl final : public Registry {
     return uploads_.Cancel(caller, name, id);
   }
   Result<ManifestAnswer> GetManifest(const Caller& caller, const RepoName& name, const Reference& reference) override {
-    return manifests_.Get(caller, name, reference);
+    return manifests_.Get(caller, name, reference, Manifests::Counting::kPull);
+  }
+  Result<ManifestAnswer> StatManifest(const Caller& caller, const RepoName& name, const Reference& reference) override {
+    return manifests_.Get(caller, name, reference, Manifests::Counting::kLook);
   }
   Result<PushedManifest> PutManifest(const Caller& caller, const RepoName& name, const Reference& reference,
                                      std::string_view content_type, std::string bytes,

@@ -111,6 +111,8 @@ class Registry {
 
   // Manifests and tags.
   virtual Result<ManifestAnswer> GetManifest(const Caller&, const RepoName&, const Reference&) = 0;
+  // As GetManifest, but no pull: for HEAD and for what the client has already. Nothing counts as running by it.
+  virtual Result<ManifestAnswer> StatManifest(const Caller&, const RepoName&, const Reference&) = 0;
   virtual Result<PushedManifest> PutManifest(const Caller&, const RepoName&, const Reference&,
                                              std::string_view content_type, std::string bytes,
                                              const std::vector<TagName>& more_tags) = 0;

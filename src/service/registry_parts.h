@@ -30,6 +30,7 @@ struct RegistryDeps {
   PullRecorder& pulls;
   const Clock& clock;
   std::uint64_t blob_bytes;  // largest blob accepted
+  storage::UploadLimits uploads;
 };
 
 class Blobs {
@@ -76,7 +77,9 @@ class Uploads {
 class Manifests {
  public:
   explicit Manifests(RegistryDeps& deps) : d_(deps) {}
-  Result<ManifestAnswer> Get(const Caller& caller, const RepoName& name, const Reference& reference);
+  enum class Counting { kPull, kLook };
+  Result<ManifestAnswer> Get(const Caller& caller, const RepoName& name, const Reference& reference,
+                             Counting counting);
   Result<PushedManifest> Put(const Caller& caller, const RepoName& name, const Reference& reference,
                              std::string_view content_type, std::string bytes, const std::vector<TagName>& more_tags);
   Status Delete(const Caller& caller, const RepoName& name, const Reference& reference);

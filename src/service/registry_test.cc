@@ -59,6 +59,45 @@ TEST_F(RegistryTest, StrangersLearnNothing) {
   auto seen = Must(registry().ListRepositories(As("bob"), 100, ""));
   EXPECT_TRUE(seen.items.empty());
   EXPECT_EQ(Must(registry().ListRepositories(As("pat"), 100, "")).items, std::vector<std::string>{"team-a/app"});
+  // Tokens: that of a client that lists, one for a repository, one for nothing.
+  Caller lister = As("pat");
+  lister.principal.scopes = std::vector<auth::Scope>{{std::string(auth::kCatalogScope), {auth::Verb::kPull}}};
+  EXPECT_EQ(Must(registry().ListRepositories(lister, 100, "")).items, std::vector<std::string>{"team-a/app"});
+  EXPECT_EQ(Must(registry().ListRepositories(As("pat", "team-a/other", {auth::Verb::kPull}), 100, "")).items.size(), 0u);
+  lister.principal.scopes->clear();
+  EXPECT_EQ(registry().ListRepositories(lister, 100, "").error().code, Errc::kDenied);
+}
+
+TEST_F(RegistryTest, UploadLimitsAreThoseOfTheConfiguration) {
+  ServiceOptions options;
+  options.uploads_per_user = 1;
+  options.upload_lifetime = std::chrono::minutes(5);
+  Start(IndexWith({}), options);
+  auto open = Must(registry().StartUpload(alice_, Repo("team-a/app")));
+  EXPECT_EQ(registry().StartUpload(alice_, Repo("team-a/app")).error().code, Errc::kLimit);
+  clock_.Step(std::chrono::minutes(4));
+  {
+    auto stream = Must(registry().ContinueUpload(alice_, Repo("team-a/app"), open.id, 0));
+    Must(stream->End());
+  }
+  clock_.Step(std::chrono::minutes(4));  // it was renewed
+  EXPECT_TRUE(registry().UploadStatus(alice_, Repo("team-a/app"), open.id));
+  clock_.Step(std::chrono::minutes(1));
+  EXPECT_FALSE(registry().UploadStatus(alice_, Repo("team-a/app"), open.id));
+  EXPECT_TRUE(registry().StartUpload(alice_, Repo("team-a/app")));
+}
+
+TEST_F(RegistryTest, LookingIsNoPull) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  ASSERT_TRUE(registry().StatManifest(As("kube"), Repo("team-a/app"), Ref("v1")));
+  Must(service_->pulls().Flush(PullRecorder::What::kAll));
+  auto pulls = [&] {
+    return Must(database_->Read([](const storage::ReadTx& tx) { return tx.Int("SELECT COUNT(*) FROM pulls", {}); }));
+  };
+  EXPECT_EQ(pulls(), 0);
+  ASSERT_TRUE(registry().GetManifest(As("kube"), Repo("team-a/app"), Ref("v1")));
+  Must(service_->pulls().Flush(PullRecorder::What::kAll));
+  EXPECT_EQ(pulls(), 1);
 }
 
 TEST_F(RegistryTest, RepositoriesAreMadeOnlyInProjects) {

@@ -22,9 +22,10 @@ struct Service::State {
         inputs(p.database, std::move(options.policies)),
         engine(p.database, facts, inputs, p.clock),
         rights(p.database, p.authenticator, p.clock),
-        gate(p.database, engine, rights, p.clock),
+        gate(p.database, p.blobs, engine, rights, p.clock),
         pulls(p.database, p.clock),
-        deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock, options.blob_bytes},
+        deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock, options.blob_bytes,
+             {options.uploads_per_user, options.upload_lifetime}},
         registry(MakeRegistry(deps)) {}
 
   ServiceParts parts;

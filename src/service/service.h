@@ -26,8 +26,10 @@ class Rights;
 
 struct ServiceOptions {
   std::vector<policy::Policy> policies;            // of the configuration file, read-only in the API
-  unsigned analysis_threads = 8;                   // wait for workers
+  unsigned analysis_threads = 32;                  // wait for workers
   std::uint64_t blob_bytes = limits::kLayerBytes;  // largest blob accepted
+  std::uint64_t uploads_per_user = limits::kUploadSessionsPerUser;
+  Millis upload_lifetime = limits::kUploadLifetime;
 };
 
 // What it is built on. All outlive the service.

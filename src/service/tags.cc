@@ -21,6 +21,9 @@ Result<Page> Tags::List(const Caller& caller, const RepoName& name, std::size_t 
 
 Result<Page> Tags::Repositories(const Caller& caller, std::size_t n, std::string_view last) {
   if (caller.principal.kind == auth::PrincipalKind::kAnonymous) return {Errc::kUnauthenticated, "log in first"};
+  const bool whole = caller.principal.lists_catalog();
+  if (!whole && caller.principal.scopes->empty())
+    return {Errc::kDenied, "DENIED: insufficient_scope: the token does not name the scope registry:catalog:*"};
   Page out;
   if (n == 0) return out;
   n = std::min<std::size_t>(n, limits::kPageMaximum);
@@ -32,7 +35,9 @@ Result<Page> Tags::Repositories(const Caller& caller, std::size_t n, std::string
       return storage::ListRepositories(tx, std::nullopt, request);
     }));
     for (storage::Repository& repository : page.items) {
-      BW_TRY(bool visible, d_.rights.Holds(caller.principal, auth::Verb::kPull, repository.name));
+      // The catalog's scope names no repository: what the account may pull is listed. Another token lists its own.
+      BW_TRY(bool visible, whole ? d_.rights.OwnerHolds(caller.principal, auth::Verb::kPull, repository.name)
+                                 : d_.rights.Holds(caller.principal, auth::Verb::kPull, repository.name));
       if (!visible) continue;
       if (out.items.size() == n) {  // a visible one behind the page: invisible ones never make `more`
         out.more = true;

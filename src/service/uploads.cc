@@ -60,7 +60,7 @@ class Uploads::Stream final : public UploadStream {
 
   Result<UploadState> End() override {
     RegistryDeps& d = uploads_.d_;
-    BW_CHECK(d.database.Write([&](storage::Tx& tx) { return storage::RenewUpload(tx, session_->row, d.clock.Now()); }));
+    BW_CHECK(d.database.Write([&](storage::Tx& tx) { return storage::RenewUpload(tx, session_->row, d.clock.Now(), d.uploads); }));
     return UploadState{session_->row.id, session_->writer->size()};
   }
 
@@ -121,7 +121,8 @@ Result<UploadState> Uploads::Start(const Caller& caller, const RepoName& name) {
   BW_TRY(auto repository, RepositoryForPush(d_, caller, name, "blob.push"));
   if (caller.principal.kind == auth::PrincipalKind::kAnonymous) return {Errc::kUnauthenticated, "log in to push"};
   auto row = d_.database.Write([&](storage::Tx& tx) {
-    return storage::CreateUpload(tx, repository.id, storage::PrincipalId{caller.principal.id}, d_.clock.Now());
+    return storage::CreateUpload(tx, repository.id, storage::PrincipalId{caller.principal.id}, d_.clock.Now(),
+                                 d_.uploads);
   });
   if (!row && row.error().code == Errc::kLimit)
     return d_.rights.Refuse(caller, "blob.push", name.str(),

@@ -2,12 +2,14 @@
 // service-account-wider, recycled-names, data-rollback-and-freeze).
 
 #include <fstream>
+#include <thread>
 
 #include "service/data.h"
 #include "service/exceptions.h"
 #include "service/images.h"
 #include "service/policies.h"
 #include "service/projects.h"
+#include "service/rights.h"
 #include "service/service_fixture.h"
 #include "service/users.h"
 
@@ -67,7 +69,7 @@ TEST_F(UseCases, ExceptionsAreCheckedAndRevoked) {
   EXPECT_EQ(refused([](auto& e) { e.note = ""; }), Errc::kInvalid);
   EXPECT_EQ(refused([](auto& e) { e.vulnerability = "CVE\n1"; }), Errc::kInvalid);
   EXPECT_EQ(refused([](auto& e) { e.repository = "team-b/x"; }), Errc::kDenied);
-  EXPECT_EQ(refused([](auto& e) { e.repository = "team-a/**"; }), Errc::kDenied);
+  EXPECT_EQ(refused([](auto& e) { e.repository = "team-*/**"; }), Errc::kDenied);
   EXPECT_EQ(refused([](auto& e) { e.repository = "**"; }), Errc::kDenied);
   auto asked = Must(exceptions.Request(As("alice"), Accepted()));
   ASSERT_TRUE(exceptions.Approve(As("sue"), asked.exception.id));
@@ -78,6 +80,38 @@ TEST_F(UseCases, ExceptionsAreCheckedAndRevoked) {
   EXPECT_EQ(exceptions.Approve(As("sue"), asked.exception.id).error().code, Errc::kConflict);
   EXPECT_TRUE(Must(exceptions.List(As("bob"), {})).items.empty());
   EXPECT_EQ(Must(exceptions.List(As("alice"), {})).items.size(), 1u);
+}
+
+TEST_F(UseCases, AnExceptionForASubtreeNeedsTheRightOnAllOfIt) {
+  StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith(known_));
+  ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
+  Exceptions exceptions(*service_);
+  policy::Exception e = Accepted();
+  for (const char* wider : {"**", "*/app", "team-*/**", "team-a*/**", "team-a?app", "team-b/**"}) {
+    e.repository = wider;
+    EXPECT_EQ(exceptions.Request(As("alice"), e).error().code, Errc::kDenied) << wider;
+  }
+  e.repository = "team-a/**";
+  EXPECT_EQ(exceptions.Request(As("bob"), e).error().code, Errc::kDenied);
+  EXPECT_EQ(exceptions.Request(Pusher("alice", kApp), e).error().code, Errc::kDenied);  // a token for one repository
+  auto asked = Must(exceptions.Request(As("alice"), e));
+  EXPECT_EQ(exceptions.Approve(As("bob"), asked.exception.id).error().code, Errc::kNotFound);
+  EXPECT_EQ(exceptions.Approve(As("maria"), asked.exception.id).error().code, Errc::kDenied);
+  EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
+  ASSERT_TRUE(exceptions.Approve(As("sue"), asked.exception.id));
+  EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
+  // Lists come in pages of what one may see.
+  e.repository = kApp;
+  for (int i = 0; i < 2; ++i) Must(exceptions.Request(As("alice"), e));
+  EXPECT_TRUE(Must(exceptions.List(As("bob"), {})).items.empty());
+  storage::PageRequest page;
+  page.limit = 2;
+  auto first = Must(exceptions.List(As("carol"), page));
+  EXPECT_EQ(first.items.size(), 2u);
+  page.after = first.next.value();
+  auto rest = Must(exceptions.List(As("carol"), page));
+  EXPECT_EQ(rest.items.size(), 1u);
+  EXPECT_FALSE(rest.next);
 }
 
 TEST_F(UseCases, AnExceptionForATagFollowsTheTag) {
@@ -120,6 +154,50 @@ TEST_F(UseCases, ConfiguredPoliciesAreReadOnly) {
   Policies policies(*service_);
   EXPECT_EQ(policies.Put(As("sue"), {"default", StrictPolicy(""), true, std::nullopt}).error().code, Errc::kConflict);
   EXPECT_EQ(Must(policies.List(As("sue"))).at(0).source, "configuration");
+}
+
+TEST_F(UseCases, ConfiguredPoliciesAreReadAgain) {
+  StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith(known_));
+  ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
+  EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
+  InputStore& inputs = service_->inputs();
+  auto configure = [&](const std::vector<std::string>& texts) {
+    std::vector<policy::Policy> policies;
+    for (const std::string& yaml : texts) policies.push_back(Must(policy::ParsePolicy(yaml)));
+    return Must(inputs.Configure(std::move(policies), [&](storage::Tx& tx) {
+      return audit::Record(tx, service_->rights().Event(As("admin"), "config.reload", "policies"));
+    }));
+  };
+  EXPECT_TRUE(configure({"policy: default\nmode: audit\n"}));
+  EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
+  EXPECT_FALSE(configure({"policy: default\nmode: audit\n"}));
+  EXPECT_TRUE(configure({}));
+  EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");  // at once, by the built-in policy
+  EXPECT_EQ(Must(Policies(*service_).List(As("sue"))).at(0).source, "built-in");
+  EXPECT_EQ(CountEvents("config.reload"), 2u);
+}
+
+// Two files that come at once: each change is marked against what was in use, whichever is the last.
+TEST_F(UseCases, AdvisoryFilesMayComeAtOnce) {
+  StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith({}));
+  ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
+  for (int round = 0; round < 10; ++round) {
+    std::vector<std::thread> threads;
+    const auto knows = IndexWith(known_), other = IndexWith({{"CVE-2024-" + std::to_string(round), "x", "1"}});
+    for (const auto& index : {knows, other}) {
+      threads.emplace_back([this, index] {
+        Must(service_->inputs().ChangeIndex(index, [](storage::Tx&) { return Status(); }));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    Drain();
+    auto inputs = service_->inputs().Current();
+    EXPECT_EQ(inputs->epochs.data, inputs->index->revision());
+    clock_.Step(2 * kDay);  // lift_delay
+    Drain();
+    const bool denied = Pull(As("pat"), kApp, "v1") != "";
+    EXPECT_EQ(denied, inputs->index == knows);
+  }
 }
 
 TEST_F(UseCases, ImagesSayWhatIsKnownAndWhy) {
@@ -186,6 +264,12 @@ TEST_F(UseCases, ProjectsAndRepositories) {
   EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.layers[0]), "");
   EXPECT_EQ(Must(again.Repositories(As("bob"), std::nullopt, {})).items.size(), 0u);
   EXPECT_EQ(Must(again.Repositories(As("pat"), "team-a", {})).items.size(), 1u);
+  // The project goes with its last repository, not with the collector's next pass, and its name is free at once.
+  ASSERT_TRUE(again.DeleteRepository(As("maria"), Repo(kApp)));
+  ASSERT_TRUE(again.Delete(As("admin"), "team-a"));
+  EXPECT_EQ(again.Delete(As("admin"), "team-a").error().code, Errc::kNotFound);
+  ASSERT_TRUE(again.Create(As("admin"), "team-a"));
+  EXPECT_EQ(Must(again.Repositories(As("admin"), "team-a", {})).items.size(), 0u);
 }
 
 TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {

@@ -125,6 +125,37 @@ Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Dige
   return {};
 }
 
+Result<std::optional<PullState>> FindPullState(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                               const Digest& digest, Time now) {
+  using policy::Outcome, policy::PointOfUse;
+  std::optional<PullState> out;
+  std::size_t points = 0;
+  bool quarantined = false, serves = true;
+  auto passes = [](Outcome outcome) { return outcome == Outcome::kAllow || outcome == Outcome::kWarn; };
+  BW_CHECK(
+      tx.Each("SELECT s.kind, s.pushed_by, s.evidence, s.quarantined, v.point, v.outcome, v.pending, v.valid_until "
+              "FROM subjects s LEFT JOIN verdicts v ON v.repository = s.repository AND v.digest = s.digest "
+              "WHERE s.repository = ?1 AND s.digest = ?2",
+              {repository, digest.str()}, [&](const storage::Row& row) {
+                if (!out) out.emplace();
+                out->kind = static_cast<SubjectKind>(row.Int(0));
+                out->pushed_by = storage::PrincipalId{row.Int(1)};
+                out->evidence = row.Int(2) != 0;
+                quarantined = row.Int(3) != 0;
+                if (row.IsNull(4)) return true;
+                ++points;
+                const bool passed = passes(static_cast<Outcome>(row.Int(5)));
+                if (static_cast<PointOfUse>(row.Int(4)) == PointOfUse::kPush) out->held = quarantined && !passed;
+                if (static_cast<PointOfUse>(row.Int(4)) == PointOfUse::kPull) out->allowed = passed;
+                serves = serves && OldVerdictServes(static_cast<Pending>(row.Int(6))) && row.TimeAt(7) > now;
+                return true;
+              }));
+  if (!out) return out;
+  out->serves = serves && points == kPoints.size();
+  out->allowed = !out->held && (out->allowed || out->evidence);
+  return out;
+}
+
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest) {
   BW_CHECK(tx.Exec("DELETE FROM verdicts WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));
   BW_CHECK(tx.Exec("DELETE FROM subjects WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));

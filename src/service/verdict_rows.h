@@ -70,6 +70,18 @@ Status PutSubject(storage::Tx& tx, const Subject& subject);  // inserts or repla
 Result<std::optional<Verdicts>> FindVerdicts(const storage::ReadTx& tx, storage::RepositoryId repository,
                                              const Digest& digest);
 Status PutVerdicts(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest, const Verdicts& verdicts);
+// What the gate asks of many manifests at once: no decision is parsed.
+struct PullState {
+  SubjectKind kind = SubjectKind::kImage;
+  storage::PrincipalId pushed_by{};
+  bool evidence = false;
+  bool held = false;    // quarantined, and its push is still not allowed
+  bool allowed = false;  // to whoever only pulls
+  bool serves = false;  // stored verdicts may answer at this instant; else judge first
+};
+// nullopt: no such manifest there.
+Result<std::optional<PullState>> FindPullState(const storage::ReadTx& tx, storage::RepositoryId repository,
+                                               const Digest& digest, Time now);
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest);
 
 // Everything of a repository that is being removed; given to storage::Collector.

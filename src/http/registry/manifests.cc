@@ -21,14 +21,24 @@ Error ManifestError(Error error) {
 Result<Response> GetManifest(Call& call, RegistryDeps& deps) {
   BW_TRY(const auto name, NameOf(call));
   BW_TRY(const auto reference, ManifestReferenceOf(call));
-  auto manifest = deps.registry.GetManifest(call.caller, name, reference);
+  const bool has_body = call.request.method != net::Method::kHead;
+  const std::string_view known = call.Header("If-None-Match");
+  // Only bytes that are sent are a pull (DESIGN 2.23).
+  const bool pulls = has_body && known.empty();
+  auto manifest = pulls ? deps.registry.GetManifest(call.caller, name, reference)
+                        : deps.registry.StatManifest(call.caller, name, reference);
   if (!manifest.ok()) return ManifestError(manifest.error());
+  const bool not_modified = NoneMatch(known, manifest->digest);
+  if (has_body && !pulls && !not_modified) {
+    manifest = deps.registry.GetManifest(call.caller, name, service::Reference(manifest->digest));
+    if (!manifest.ok()) return ManifestError(manifest.error());
+  }
   Response response = Response::Empty(200);
   response.Set("Content-Type", manifest->media_type);
   response.Set("Docker-Content-Digest", manifest->digest.str());
   response.Set("ETag", EntityTag(manifest->digest));
   response.Set("Cache-Control", "private, no-cache");
-  if (NoneMatch(call.Header("If-None-Match"), manifest->digest)) {
+  if (not_modified) {
     response.status = 304;
     return response;
   }

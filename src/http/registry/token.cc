@@ -19,10 +19,23 @@ std::vector<std::string> ScopesOf(const net::QueryParameters& parameters) {
   return scopes;
 }
 
+// RFC 6749 section 5.2; with the errors of the distribution-spec, which are what Docker and containerd show.
+Response GrantError(int status, std::string_view code, std::string_view description) {
+  std::string upper(code);
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  formats::JsonWriter json;
+  json.BeginObject().Field("error", code).Field("error_description", description);
+  json.Key("errors").BeginArray().BeginObject().Field("code", upper).Field("message", description).EndObject().EndArray();
+  return Response::Json(status, json.EndObject().Take()).With("Cache-Control", "no-store");
+}
+
 Result<Response> Issue(const auth::Principal& principal, const net::QueryParameters& parameters, RegistryDeps& deps) {
   auto issued = deps.authenticator.Issue(principal, ScopesOf(parameters));
-  if (!issued.ok() && issued.error().code == Errc::kLimit) return Error{Errc::kInvalid, issued.error().message};  // 400, not 413
-  if (!issued.ok()) return issued.error();
+  if (!issued.ok()) {
+    const Errc code = issued.error().code;
+    if (code == Errc::kLimit || code == Errc::kInvalid) return GrantError(400, "invalid_scope", issued.error().message);
+    return issued.error();
+  }
   const Time now = deps.clock.Now();
   const auto lifetime = std::chrono::floor<std::chrono::seconds>(issued->expires - now).count();
   formats::JsonWriter json;
@@ -32,13 +45,6 @@ Result<Response> Issue(const auth::Principal& principal, const net::QueryParamet
 }
 
 Result<Response> GetToken(Call& call, RegistryDeps& deps) { return Issue(call.caller.principal, call.query, deps); }
-
-// RFC 6749 section 5.2.
-Response GrantError(int status, std::string_view code, std::string_view description) {
-  formats::JsonWriter json;
-  json.BeginObject().Field("error", code).Field("error_description", description).EndObject();
-  return Response::Json(status, json.Take()).With("Cache-Control", "no-store");
-}
 
 Result<Response> PostToken(Call& call, std::string body, RegistryDeps& deps) {
   const std::string_view type = call.Header("Content-Type");
