@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <csignal>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include "app/server.h"
 #include "auth/bootstrap.h"
 #include "base/log.h"
+#include "base/unique_fd.h"
 
 namespace bulwark::app {
 namespace {
@@ -42,6 +44,7 @@ Result<config::Config> Configure(const Options& options) {
 
 void SetLevel(const std::string& level) {
   if (level == "debug") SetLogLevel(LogLevel::kDebug);
+  if (level == "info") SetLogLevel(LogLevel::kInfo);
   if (level == "warning") SetLogLevel(LogLevel::kWarning);
   if (level == "error") SetLogLevel(LogLevel::kError);
 }
@@ -55,7 +58,20 @@ sigset_t BlockSignals() {
   return set;
 }
 
-void RunUntilStopped(Server& server, const sigset_t& signals) {
+void Reload(Server& server, const Options& options) {
+  auto config = Configure(options);
+  if (!config) {
+    LogError("reload: the configuration in use stays: " + config.error().message);
+    return server.RefuseReload(config.error());
+  }
+  if (Status reloaded = server.Reload(*config); !reloaded) {
+    LogError("reload: " + reloaded.error().message);
+    return;
+  }
+  SetLevel(config->log_level);
+}
+
+void RunUntilStopped(Server& server, const Options& options, const sigset_t& signals) {
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) return;
@@ -63,11 +79,20 @@ void RunUntilStopped(Server& server, const sigset_t& signals) {
       LogInfo("stopping");
       return;
     }
-    if (Status reloaded = server.Reload(); !reloaded) LogError("reload: " + reloaded.error().message);
+    Reload(server, options);
   }
 }
 
 }  // namespace
+
+Result<std::uint64_t> RaiseFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoError("read the limit of open files");
+  if (limit.rlim_cur == limit.rlim_max) return static_cast<std::uint64_t>(limit.rlim_cur);
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoError("raise the limit of open files");
+  return static_cast<std::uint64_t>(limit.rlim_cur);
+}
 
 int Serve(const Options& options) {
   ::umask(S_IRWXG | S_IRWXO);  // the database, also as SQLite makes it, is nobody else's to read
@@ -81,6 +106,7 @@ int Serve(const Options& options) {
   auto config = Configure(options);
   if (!config) return Failed(config.error(), config.error().code == Errc::kIo ? kCouldNot : kUsage);
   SetLevel(config->log_level);
+  if (auto files = RaiseFileLimit(); !files) LogWarning(files.error().message);
   auto server = Server::Start(*config, *password);
   if (!server) return Failed(server.error(), server.error().code == Errc::kInvalid ? kUsage : kCouldNot);
   for (const net::Endpoint& endpoint : (*server)->endpoints()) {
@@ -88,7 +114,7 @@ int Serve(const Options& options) {
     LogInfo("listening on " + std::string(endpoint.tls ? "https://" : "http://") +
             (six ? "[" + endpoint.address + "]" : endpoint.address) + ":" + std::to_string(endpoint.port));
   }
-  RunUntilStopped(**server, signals);
+  RunUntilStopped(**server, options, signals);
   return kStopped;
 }
 

@@ -17,6 +17,7 @@
 #include "sandbox/worker.h"
 #include "service/analysis.h"
 #include "service/data.h"
+#include "service/inputs.h"
 #include "service/service.h"
 #include "service/tables.h"
 #include "service/verdict_rows.h"
@@ -34,7 +35,8 @@ constexpr unsigned kJudges = 2;
 constexpr std::chrono::milliseconds kStopGrace{10'000};
 constexpr std::string_view kFirstProject = "library";
 
-unsigned Processors() { return std::max(1u, std::thread::hardware_concurrency()); }
+// A worker that follows an upload mostly waits for the client, so there are more of them than processors.
+unsigned DefaultWorkers() { return std::clamp(4 * std::thread::hardware_concurrency(), 16u, 128u); }
 
 std::string AdvisoryFile(const config::Config& config) {
   return config.advisory_database.empty() ? AdvisoryPath(config.data_directory) : config.advisory_database;
@@ -64,6 +66,25 @@ Result<net::HttpServerOptions> ListenOptions(const config::Config& config, Threa
     out.listen.push_back(std::move(endpoint));
   }
   return out;
+}
+
+// Nothing that has expired may live again because a clock went back (attacks: clock-attacks).
+Status CheckClock(storage::Database& database, const Clock& clock, const config::Config& config) {
+  constexpr Millis kSkew = std::chrono::minutes(5);
+  BW_TRY(auto last, database.Read([](const storage::ReadTx& tx) { return audit::LastTime(tx); }));
+  const Time now = clock.Now();
+  if (!last || now >= *last - kSkew) return {};
+  const std::string text = "the clock says " + FormatTime(now) + ", but the last audit record is of " + FormatTime(*last);
+  if (!config.allow_clock_before_audit)
+    return Error{Errc::kUnavailable, text + "; set the clock, or see allow_clock_before_audit in docs/config.md"};
+  LogWarning(text + "; allowed by the configuration");
+  audit::Event event;
+  event.at = now;
+  event.actor = "system";
+  event.action = "clock.accept";
+  event.object = "server";
+  event.reason = text;
+  return database.Write([&](storage::Tx& tx) { return audit::Record(tx, event); });
 }
 
 Status Migrate(storage::Database& database) {
@@ -98,6 +119,8 @@ struct Server::State {
   Status OpenAccounts(const std::optional<std::string>& admin_password);
   Status OpenService(const std::string& worker_program);
   Status Listen();
+  Status Reload(const config::Config& read);
+  audit::Event ReloadEvent(std::string_view action) const;
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -121,6 +144,7 @@ Status Server::State::OpenStorage() {
   BW_TRY(lock, storage::DirectoryLock::Take(directory));
   BW_TRY(database, storage::OpenSqlite(DatabasePath(directory), storage::PosixFileSystem()));
   BW_CHECK(Migrate(*database));
+  BW_CHECK(CheckClock(*database, clock, config));
   BW_TRY(blobs, storage::OpenFileDriver(directory, storage::PosixFileSystem()));
   collector = std::make_unique<storage::Collector>(*database, *blobs, clock, service::ForgetRepository);
   BW_TRY(auto recovered, collector->Recover());
@@ -145,13 +169,15 @@ Status Server::State::OpenService(const std::string& worker_program) {
   sandbox::WorkerOptions options;
   options.program = worker_program;
   options.mode = config.sandbox == config::Sandbox::kOff ? sandbox::Mode::kOff : sandbox::Mode::kRequired;
-  options.at_once = config.workers > 0 ? config.workers : Processors();
+  options.at_once = config.workers > 0 ? config.workers : DefaultWorkers();
   BW_TRY(workers, sandbox::MakeWorkerPool(options));
   analyzer = service::MakeAnalyzer(*workers);
   BW_TRY(auto index, service::Data::Load(AdvisoryFile(config)));
   service::ServiceOptions service_options;
   BW_TRY(service_options.policies, Policies(config));
   service_options.blob_bytes = config.blob_bytes;
+  service_options.uploads_per_user = config.uploads_per_user;
+  service_options.upload_lifetime = config.upload_lifetime;
   LogInfo("advisory data of " + FormatDate(index->data_date()) + ", " + std::to_string(index->records()) + " records");
   BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index),
                                          std::move(service_options)));
@@ -204,11 +230,44 @@ Server::~Server() {
 
 const std::vector<net::Endpoint>& Server::endpoints() const { return state_->http->endpoints(); }
 
-Status Server::Reload() {
-  bool tls = std::any_of(state_->config.listeners.begin(), state_->config.listeners.end(),
-                         [](const config::Listener& l) { return l.tls(); });
-  if (tls) BW_CHECK(state_->http->ReloadTls());
-  return state_->data->ReloadIfChanged();
+Status Server::Reload(const config::Config& config) {
+  Status done = state_->Reload(config);
+  if (!done) RefuseReload(done.error());
+  return done;
+}
+
+void Server::RefuseReload(const Error& error) {
+  audit::Event event = state_->ReloadEvent("config.refuse");
+  event.outcome = audit::Outcome::kRefused;
+  event.reason = error.message;
+  Status recorded = state_->database->Write([&](storage::Tx& tx) { return audit::Record(tx, event); });
+  if (!recorded) LogError("audit: " + recorded.error().message);
+}
+
+audit::Event Server::State::ReloadEvent(std::string_view action) const {
+  audit::Event event;
+  event.at = clock.Now();
+  event.actor = "system";
+  event.action = action;
+  event.object = "config";
+  return event;
+}
+
+Status Server::State::Reload(const config::Config& read) {
+  BW_TRY(auto policies, Policies(read));
+  const bool tls =
+      std::any_of(config.listeners.begin(), config.listeners.end(), [](const config::Listener& l) { return l.tls(); });
+  if (tls) BW_CHECK(http->ReloadTls());
+  // From here on nothing of the file can be refused any more.
+  audit::Event event = ReloadEvent("config.reload");
+  event.reason = "policies";
+  for (const policy::Policy& policy : policies) event.reason += " " + policy.name + "@" + policy.revision.substr(0, 12);
+  BW_TRY(bool changed, service->inputs().Configure(std::move(policies), [&](storage::Tx& tx) { return audit::Record(tx, event); }));
+  if (changed) service->Wake();
+  for (std::string_view key : config::KeysThatNeedAStart(config, read))
+    LogWarning("reload: " + std::string(key) + " is another one now; that takes a restart");
+  LogInfo(changed ? "reload: policies taken over" : "reload: the policies are what they were");
+  return data->ReloadIfChanged();
 }
 
 }  // namespace bulwark::app

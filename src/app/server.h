@@ -15,14 +15,18 @@ namespace bulwark::app {
 class Server {
  public:
   // Locks the data directory, opens it, starts workers and listeners. `admin_password`: for the first administrator,
-  // where there is none yet. `worker_program`: the binary that is started as `PROGRAM worker`.
+  // where there is none yet. kUnavailable: the clock is behind the audit log. `worker_program`: the binary that is started as `PROGRAM worker`.
   static Result<std::unique_ptr<Server>> Start(const config::Config& config,
                                                const std::optional<std::string>& admin_password,
                                                const std::string& worker_program = "/proc/self/exe");
   ~Server();  // stops: no new connections, running requests may end, batches are written
 
   const std::vector<net::Endpoint>& endpoints() const;
-  Status Reload();  // certificates and advisory data
+  // Takes over what a running server can: policies, log level, certificates, advisory data; what else differs needs a
+  // start, and a warning says so. On failure everything stays as it was, and the audit log says why.
+  Status Reload(const config::Config& config);
+  // In place of Reload where there is no configuration to take over: recorded, nothing changes.
+  void RefuseReload(const Error& error);
 
  private:
   struct State;

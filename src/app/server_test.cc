@@ -2,6 +2,7 @@
 
 #include "app/server.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 
 #include "app/first_admin.h"
 #include "app/paths.h"
+#include "app/serve.h"
+#include "audit/audit.h"
 #include "base/strings.h"
 #include "net/http_client.h"
 #include "storage/db/sqlite_database.h"
@@ -90,6 +93,69 @@ TEST_F(ServerTest, RefusesToListenInClearTextElsewhere) {
   auto server = Server::Start(config, std::nullopt, kNoWorker);
   ASSERT_FALSE(server);
   EXPECT_EQ(server.error().code, Errc::kInvalid);
+}
+
+TEST_F(ServerTest, ReadsPoliciesAgain) {
+  const std::string password = "correct-horse-battery", login = "admin:" + password;
+  auto server = Start(password);
+  ASSERT_TRUE(server);
+  EXPECT_NE(Get(*server, "/api/v1/policies", login).body.find("built-in"), std::string::npos);
+  auto config = config::ParseConfig("policies: [{policy: production, applies_to: {repositories: [\"prod/**\"]}}]\n");
+  ASSERT_TRUE(config);
+  config->data_directory = Config().data_directory;
+  ASSERT_TRUE(server->Reload(*config));
+  EXPECT_NE(Get(*server, "/api/v1/policies", login).body.find("\"production\""), std::string::npos);
+  // Whole or not at all.
+  auto wrong = config::ParseConfig("policies: [{policy: other}, {policy: production, rulez: []}]\n");
+  ASSERT_TRUE(wrong);
+  EXPECT_FALSE(server->Reload(*wrong));
+  const std::string now = Get(*server, "/api/v1/policies", login).body;
+  EXPECT_NE(now.find("\"production\""), std::string::npos);
+  EXPECT_EQ(now.find("\"other\""), std::string::npos);
+  auto actions = [&](const char* action) {
+    const auto database = storage::OpenSqlite(DatabasePath(Config().data_directory), storage::PosixFileSystem());
+    return **(*database)->Read([&](const storage::ReadTx& tx) {
+      return tx.Int("SELECT COUNT(*) FROM audit WHERE action = ?1", {action});
+    });
+  };
+  server.reset();
+  EXPECT_EQ(actions("config.reload"), 1);
+  EXPECT_EQ(actions("config.refuse"), 1);
+}
+
+// specs/attacks.md, clock-attacks: start refused if now < last audit time - 5 min.
+TEST_F(ServerTest, DoesNotStartWithAClockThatWentBack) {
+  Start("correct-horse-battery").reset();
+  auto record = [&](Millis ahead) {
+    auto database = storage::OpenSqlite(DatabasePath(Config().data_directory), storage::PosixFileSystem());
+    audit::Event event;
+    event.at = SystemClock().Now() + ahead;
+    event.actor = "system";
+    event.action = "server.stop";
+    ASSERT_TRUE((*database)->Write([&](storage::Tx& tx) { return audit::Record(tx, event); }));
+  };
+  record(std::chrono::minutes(4));
+  EXPECT_TRUE(Server::Start(Config(), std::nullopt, kNoWorker));
+  record(std::chrono::hours(24 * 3650));
+  auto refused = Server::Start(Config(), std::nullopt, kNoWorker);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("the clock says 20"), std::string::npos) << refused.error().message;
+  config::Config allowed = Config();
+  allowed.allow_clock_before_audit = true;
+  EXPECT_TRUE(Server::Start(allowed, std::nullopt, kNoWorker));
+  EXPECT_TRUE(Server::Start(Config(), std::nullopt, kNoWorker));  // the last record is of now again
+}
+
+TEST(Serve, RaisesTheLimitOfOpenFiles) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = 256;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  auto now = RaiseFileLimit();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(now);
+  EXPECT_EQ(*now, before.rlim_max);
 }
 
 TEST_F(ServerTest, TheFirstPasswordsFileGoesOnceItWasUsed) {

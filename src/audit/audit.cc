@@ -139,6 +139,15 @@ Result<std::vector<Event>> List(const storage::ReadTx& tx, std::int64_t after, s
   return out;
 }
 
+Result<std::optional<Time>> LastTime(const storage::ReadTx& tx) {
+  std::optional<Time> last;
+  BW_CHECK(tx.Each("SELECT at FROM audit ORDER BY sequence DESC LIMIT 1", {}, [&](const storage::Row& row) {
+    last = row.TimeAt(0);
+    return false;
+  }));
+  return last;
+}
+
 Status Verify(const storage::ReadTx& tx) {
   Link last;
   std::string misfit;

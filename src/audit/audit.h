@@ -33,6 +33,8 @@ std::span<const storage::Migration> Migrations();
 Status Record(storage::Tx& tx, Event event);
 // Events after `after`, oldest first, at most `limit`.
 Result<std::vector<Event>> List(const storage::ReadTx& tx, std::int64_t after, std::size_t limit);
+// When the last event was, in the order of their numbers; nullopt: none yet. A clock before that goes wrong, or went.
+Result<std::optional<Time>> LastTime(const storage::ReadTx& tx);
 // Recomputes the chain: kCorrupt naming the first row that does not fit.
 Status Verify(const storage::ReadTx& tx);
 

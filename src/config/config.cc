@@ -181,4 +181,25 @@ Result<Config> LoadConfig(const std::string& path) {
   return config;
 }
 
+std::vector<std::string_view> KeysThatNeedAStart(const Config& running, const Config& read) {
+  std::vector<std::string_view> out;
+  auto differs = [&](std::string_view key, bool same) {
+    if (!same) out.push_back(key);
+  };
+  differs("listeners", std::equal(running.listeners.begin(), running.listeners.end(), read.listeners.begin(), read.listeners.end(),
+                                  [](Listener a, const Listener& b) {
+                                    a.line = b.line;  // moved in the file, not changed
+                                    return a == b;
+                                  }));
+  differs("external_url", running.external_url == read.external_url);
+  differs("storage.directory", running.data_directory == read.data_directory);
+  differs("advisories.database", running.advisory_database == read.advisory_database);
+  differs("sandbox", running.sandbox == read.sandbox);
+  differs("analysis.workers", running.workers == read.workers);
+  differs("limits.uploads_per_user", running.uploads_per_user == read.uploads_per_user);
+  differs("limits.upload_lifetime", running.upload_lifetime == read.upload_lifetime);
+  differs("limits.blob_bytes", running.blob_bytes == read.blob_bytes);
+  return out;
+}
+
 }  // namespace bulwark::config

@@ -21,6 +21,7 @@ struct Listener {
   std::uint32_t line = 0;                  // in the file; 0: not from a file
 
   bool tls() const { return !tls_cert.empty(); }
+  bool operator==(const Listener&) const = default;
 };
 
 struct Address {
@@ -38,11 +39,12 @@ enum class Sandbox : std::uint8_t { kOn, kOff };
 struct Config {
   std::vector<Listener> listeners = {Listener{}};  // at least one
   bool allow_insecure_listen = false;       // clear text off loopback, said in words (kInsecureWords)
+  bool allow_clock_before_audit = false;    // a clock behind the audit log, said in words (kClockWords)
   std::string external_url;                 // "https://registry.example.com"; empty: from the listener
   std::string data_directory = "bulwark-data";
   std::string advisory_database;            // file; empty: DATA/advisories.bwa if it is there, else the embedded starter data
   Sandbox sandbox = Sandbox::kOn;
-  std::uint32_t workers = 0;                // analysis at the same time; 0: one a processor
+  std::uint32_t workers = 0;                // analysis at the same time; 0: app decides
   std::uint32_t uploads_per_user = 1000;    // open upload sessions
   Millis upload_lifetime = std::chrono::hours(24);
   std::uint64_t blob_bytes = 64ull << 30;   // largest blob accepted
@@ -53,6 +55,9 @@ struct Config {
 // What `allow_insecure_listen` must say.
 inline constexpr std::string_view kInsecureWords = "passwords and images may cross the network in clear text";
 
+// What `allow_clock_before_audit` must say.
+inline constexpr std::string_view kClockWords = "the clock is right and the audit log is ahead of it";
+
 // kInvalid with line and key for anything unknown, of the wrong type or contradictory, and for what CheckListeners says.
 Result<Config> ParseConfig(std::string_view yaml);
 // Reads a file; also kNotFound, kIo, kLimit.
@@ -60,6 +65,8 @@ Result<Config> LoadConfig(const std::string& path);
 // Refuses listening off loopback without TLS unless the configuration allows it in words. For those who change listeners
 // afterwards (`serve --listen`).
 Status CheckListeners(const Config& config);
+// The keys in which the two differ and that only a start reads; a reload takes over the rest.
+std::vector<std::string_view> KeysThatNeedAStart(const Config& running, const Config& read);
 // JSON Schema (draft 2020-12) of bulwark.yaml, as published in docs/config.schema.json.
 std::string ConfigSchema();
 

@@ -89,6 +89,21 @@ TEST(Config, RefusesWithTheLine) {
   }
 }
 
+TEST(Config, SaysWhatAReloadCannotTakeOver) {
+  auto keys = [](std::string_view a, std::string_view b) { return KeysThatNeedAStart(*ParseConfig(a), *ParseConfig(b)); };
+  using Keys = std::vector<std::string_view>;
+  EXPECT_EQ(keys("log: {level: info}", "# moved\nlog: {level: debug}\npolicies: [{policy: p}]"), Keys());
+  EXPECT_EQ(keys("listeners: [{address: '127.0.0.1:1'}]", "\nlisteners: [{address: '127.0.0.1:1'}]"), Keys());
+  EXPECT_EQ(keys("listeners: [{address: '127.0.0.1:1'}]", "listeners: [{address: '127.0.0.1:2'}]"), Keys{"listeners"});
+  EXPECT_EQ(keys("{}", "limits: {uploads_per_user: 1, upload_lifetime: 1h}"),
+            (Keys{"limits.uploads_per_user", "limits.upload_lifetime"}));
+}
+
+TEST(Config, AClockBehindTheAuditLogIsAllowedInWords) {
+  EXPECT_NE(ErrorOf("allow_clock_before_audit: true"), "");
+  EXPECT_TRUE(ParseConfig("allow_clock_before_audit: " + std::string(kClockWords))->allow_clock_before_audit);
+}
+
 // DESIGN 2.18: off loopback without TLS only in words.
 TEST(Config, RefusesClearTextOffLoopback) {
   EXPECT_NE(ErrorOf("listeners:\n  - address: 0.0.0.0:5000\n").find("line 2: 0.0.0.0:5000 is reachable"), std::string::npos);

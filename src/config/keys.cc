@@ -43,6 +43,13 @@ Status SetInsecure(const YamlNode& value, Config& config) {
   return {};
 }
 
+Status SetClockBeforeAudit(const YamlNode& value, Config& config) {
+  if (value.text != kClockWords)
+    return YamlError(value, "allow_clock_before_audit must say in words: " + std::string(kClockWords));
+  config.allow_clock_before_audit = true;
+  return {};
+}
+
 // Scheme, host and port: everything else would end up inside links and realms.
 Status SetExternalUrl(const YamlNode& value, Config& config) {
   std::string_view rest = value.text;
@@ -87,6 +94,9 @@ constexpr Key kKeys[] = {
     {"allow_insecure_listen", KeyType::kText, "",
      "Listening off loopback without TLS; must be the sentence: passwords and images may cross the network in clear text", "",
      SetInsecure},
+    {"allow_clock_before_audit", KeyType::kText, "",
+     "Starts although the clock is behind the last audit record; must be the sentence: the clock is right and the audit log is ahead of it",
+     "", SetClockBeforeAudit},
     {"external_url", KeyType::kText, "", "How clients reach the registry; links and token realms are built from it.", "",
      SetExternalUrl},
     {"storage.directory", KeyType::kPath, "bulwark-data", "Blobs, database and keys.", "", SetText<&Config::data_directory>},
@@ -95,7 +105,7 @@ constexpr Key kKeys[] = {
      SetText<&Config::advisory_database>},
     {"sandbox", KeyType::kChoice, "on",
      "`off` analyses images without seccomp and landlock where the kernel has none.", "on|off", SetSandbox},
-    {"analysis.workers", KeyType::kCount, "0", "Layers analysed at the same time; 0: one a processor.", "0..1024",
+    {"analysis.workers", KeyType::kCount, "0", "Layers analysed at the same time, at most 256 MiB each; 0: four a processor, from 16 to 128.", "0..1024",
      SetCount<&Config::workers>},
     {"limits.uploads_per_user", KeyType::kCount, "1000", "Open upload sessions of one user.", "1..100000",
      SetCount<&Config::uploads_per_user>},
