@@ -3,8 +3,6 @@
 
 #include <string_view>
 
-#include "versions/ecosystem.h"
-
 namespace bulwark::catalog {
 
 inline constexpr std::string_view kUnreadCataloger = "unread";  // its row name
