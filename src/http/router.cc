@@ -24,6 +24,8 @@ using net::Response;
 namespace {
 
 constexpr std::size_t kUserAgentBytes = 200;
+constexpr std::size_t kSlowThreads = 64;
+constexpr std::size_t kProbeThreads = 2;
 
 // What a request was found to be, and who asks; what the next stage needs.
 struct Match {
@@ -102,6 +104,7 @@ struct Router::State {
   std::optional<Response> Admit(const Match& match, Call& call);
   Response Refuse(const Match& match, const Call& call, Refusal refusal);
   Response Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error);
+  ThreadPool& LaneOf(const Match& match);
   std::string NewId();
   void Observe(const net::Exchange& exchange);
 
@@ -116,6 +119,8 @@ struct Router::State {
   std::uint32_t unmatched = 0;
   std::uint64_t id_prefix = 0;
   std::atomic<std::uint64_t> next_id{0};
+  ThreadPool slow{"http-slow", kSlowThreads};
+  ThreadPool probes{"http-probe", kProbeThreads};
 };
 
 Router::Router(auth::Authenticator& authenticator, ThreadPool& pool, RouterOptions options)
@@ -202,7 +207,8 @@ net::Task<Response> Router::State::Dispatch(Request& request, const Match& match
     BW_TRY(Response response, (*blocking)(call));
     return std::optional<Response>(std::move(response));
   };
-  auto first = co_await net::RunBlocking(pool, admit_and_run);
+  ThreadPool& lane = LaneOf(match);
+  auto first = co_await net::RunBlocking(lane, admit_and_run);
   if (!first.ok()) co_return std::move(first).error();
   if (first->has_value()) co_return **std::move(first);
   // From here on the caller is known and may use the route; only now the body is read.
@@ -214,8 +220,13 @@ net::Task<Response> Router::State::Dispatch(Request& request, const Match& match
   if (!body.ok()) co_return std::move(body).error();
   const auto& handler = std::get<BodyHandler>(match.route->handler);
   auto run = [&]() -> Result<Response> { return handler(call, *std::move(body)); };
-  auto answered = co_await net::RunBlocking(pool, run);
+  auto answered = co_await net::RunBlocking(lane, run);
   co_return answered;
+}
+
+ThreadPool& Router::State::LaneOf(const Match& match) {
+  if (!match.route || match.route->lane == Lane::kCommon) return pool;
+  return match.route->lane == Lane::kSlow ? slow : probes;
 }
 
 // Who asks, and may he? The answer if not. Blocking.
@@ -315,18 +326,21 @@ RefusalHook RecordRefusals(storage::Database& database, const Clock& clock) {
 std::vector<Route> OperationalRoutes(std::function<Status()> ready, const Router& router) {
   using net::Method;
   return {
-      {Method::kGet, "/healthz", Access::kPublic, BlockingHandler([](Call&) -> Result<Response> { return Response::Text(200, "ok\n"); })},
+      {Method::kGet, "/healthz", Access::kPublic, BlockingHandler([](Call&) -> Result<Response> { return Response::Text(200, "ok\n"); }),
+       0, Lane::kProbe},
       {Method::kGet, "/readyz", Access::kPublic, BlockingHandler([ready = std::move(ready)](Call&) -> Result<Response> {
          const Status status = ready();
          if (status.ok()) return Response::Text(200, "ready\n");
          LogWarning("not ready: " + status.error().message);
          return Response::Text(503, "not ready\n");
-       })},
+       }),
+       0, Lane::kProbe},
       {Method::kGet, "/metrics", Access::kAuthenticated, BlockingHandler([&router](Call&) -> Result<Response> {
          Response response = Response::Text(200, router.Metrics());
          response.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
          return response;
-       })},
+       }),
+       0, Lane::kProbe},
   };
 }
 

@@ -47,10 +47,14 @@ struct Call {
   net::QueryParameters query;
 };
 
-// Three kinds; the latter two run on the router's pool and may block.
+// Three kinds; the latter two run on the threads of their lane and may block.
 using StreamHandler = std::function<net::Task<net::Response>(Call&)>;            // a coroutine: reads the body itself
 using BlockingHandler = std::function<Result<net::Response>(Call&)>;             // no body
 using BodyHandler = std::function<Result<net::Response>(Call&, std::string body)>;  // body of at most Route::body_limit
+
+// Threads a route's blocking work runs on, apart from the others', so that neither starves another.
+// kSlow: may wait minutes (for an analysis). kProbe: answers while everything else is busy.
+enum class Lane : std::uint8_t { kCommon, kSlow, kProbe };
 
 // Pattern: "/v2/{name}/blobs/{digest}". {name} takes one or more segments (never percent-encoded ones) and may stand once; another {x} takes
 // exactly one non-empty segment, decoded. A pattern that ends in "/" wants that slash.
@@ -60,6 +64,7 @@ struct Route {
   Access access;
   std::variant<StreamHandler, BlockingHandler, BodyHandler> handler;
   std::uint64_t body_limit = limits::kApiBodyBytes;
+  Lane lane = Lane::kCommon;
 };
 
 // Who was refused what, and why: "GET /v2/{name}/manifests/{reference}", "team/app".
@@ -78,7 +83,7 @@ struct RouterOptions {
 
 class Router {
  public:
-  // All outlive it.
+  // All outlive it. `pool` is the common lane.
   Router(auth::Authenticator& authenticator, ThreadPool& pool, RouterOptions options);
   ~Router();
 

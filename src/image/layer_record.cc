@@ -18,8 +18,8 @@ namespace bulwark::image {
 namespace {
 
 constexpr std::uint8_t kMagic[8] = {'B', 'W', 'L', 'A', 'Y', 'E', 'R', 1};  // the last byte is the version
-constexpr int kLevel = 3;
-constexpr int kWindowLog = 21;  // what level 3 uses; decoding needs no more than this
+constexpr int kLevel = 1;       // a push waits for it
+constexpr int kWindowLog = 21;  // decoding needs no more than this
 
 class Writer {
  public:

@@ -1,5 +1,8 @@
 #include "service/layer_store.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "base/limits.h"
 #include "base/log.h"
 #include "catalog/cataloger.h"
@@ -24,6 +27,9 @@ image::LayerRecord Failed(std::string reason) {
   record.gaps.push_back({image::GapKind::kBlind, "", "layer", std::move(reason)});
   return record;
 }
+
+// Packing a record is work that nobody waits for: pushes that are being analysed come first.
+void StepBack() { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19); }
 
 }  // namespace
 
@@ -77,11 +83,17 @@ void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pendi
     pending->done = true;
   }
   changed_.notify_all();
-  if (shared) {
-    Remember(digest, shared);
+  if (!shared) return End(digest, pending);
+  Remember(digest, shared);
+  saver_.Post([this, digest, pending, shared] {
+    StepBack();
     if (Status saved = Save(digest, *shared); !saved)
       LogError("layer record of " + digest.str() + ": " + saved.error().message);
-  }
+    End(digest, pending);
+  });
+}
+
+void LayerStore::End(const Digest& digest, const std::shared_ptr<Pending>& pending) {
   MutexLock lock(mutex_);
   if (auto it = pending_.find(digest); it != pending_.end() && it->second == pending) pending_.erase(it);
   --running_;
@@ -173,13 +185,12 @@ Result<LayerRecordPtr> LayerStore::Load(const Digest& digest) const {
                    });
   }));
   if (packed.empty()) return LayerRecordPtr();
-  BW_TRY(Bytes plain, Decompress(packed, kRecordBytes));
-  BW_TRY(image::LayerRecord record, image::DecodeLayerRecord(plain));
+  BW_TRY(image::LayerRecord record, image::DecodeLayerRecord(packed));
   return LayerRecordPtr(std::make_shared<const image::LayerRecord>(std::move(record)));
 }
 
 Status LayerStore::Save(const Digest& digest, const image::LayerRecord& record) {
-  Bytes packed = Compress(image::Encode(record));
+  Bytes packed = image::Encode(record);
   return database_.Write([&](storage::Tx& tx) -> Status {
     // Facts of older versions served until now.
     BW_CHECK(tx.Exec("DELETE FROM layer_records WHERE digest = ?1", {digest.str()}));

@@ -46,6 +46,7 @@ class LayerStore {
   struct Pending;
   void Start(const Digest& digest, std::shared_ptr<Pending> pending) BW_REQUIRES(mutex_);
   void Run(const Digest& digest, const std::shared_ptr<Pending>& pending);
+  void End(const Digest& digest, const std::shared_ptr<Pending>& pending);
   Result<image::LayerRecord> Make(const Digest& digest, Pending& pending);
   Result<LayerRecordPtr> Load(const Digest& digest) const;  // null: none of the current versions
   Status Save(const Digest& digest, const image::LayerRecord& record);
@@ -61,6 +62,7 @@ class LayerStore {
   std::list<std::pair<Digest, LayerRecordPtr>> recent_ BW_GUARDED_BY(mutex_);
   std::size_t running_ BW_GUARDED_BY(mutex_) = 0;
   bool stopping_ BW_GUARDED_BY(mutex_) = false;
+  ThreadPool saver_{"layer-record", 1};  // last: its tasks use the rest
 };
 
 }  // namespace bulwark::service

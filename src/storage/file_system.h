@@ -27,6 +27,8 @@ class File {
   virtual Result<std::uint64_t> Size() const = 0;
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Status SyncData() = 0;  // fdatasync
+  // Lets the kernel begin to write this part, so that a later SyncData has less to wait for. Promises nothing.
+  virtual void StartSync(std::uint64_t /*offset*/, std::uint64_t /*size*/) {}
   virtual int fd() const = 0;     // for sendfile and workers; read-only use
 };
 

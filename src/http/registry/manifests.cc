@@ -119,7 +119,7 @@ std::vector<Route> ManifestRoutes(RegistryDeps& deps) {
   return {
       {Method::kGet, "/v2/{name}/manifests/{reference}", Access::kPull, Bind(GetManifest, deps)},
       {Method::kHead, "/v2/{name}/manifests/{reference}", Access::kPull, Bind(GetManifest, deps)},
-      {Method::kPut, "/v2/{name}/manifests/{reference}", Access::kPush, Bind(PutManifest, deps), limits::kManifestBytes},
+      {Method::kPut, "/v2/{name}/manifests/{reference}", Access::kPush, Bind(PutManifest, deps), limits::kManifestBytes, Lane::kSlow},
       {Method::kDelete, "/v2/{name}/manifests/{reference}", Access::kDelete, Bind(DeleteManifest, deps)},
   };
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kUploadIdBytes = 64;
 constexpr std::size_t kHashBuffer = 256 * 1024;
+constexpr std::uint64_t kWriteOut = 8 * 1024 * 1024;  // what an upload leaves to the sync of its commit, at most
 
 bool IsLowerHex(std::string_view text) {
   return !text.empty() &&
@@ -96,6 +97,7 @@ class FileWriter final : public BlobWriter {
   std::string id_;
   std::unique_ptr<File> spool_;
   std::uint64_t size_;
+  std::uint64_t written_out_ = size_;     // the kernel was asked to write up to here
   std::optional<crypto::Hasher> sha256_;  // of size_ bytes; absent until something was appended after opening
   std::optional<Digest> digest_;          // finished at size_
   bool spent_ = false;
@@ -111,6 +113,10 @@ Status FileWriter::Append(ByteSpan bytes) {
   }
   sha256_->Update(bytes);
   size_ += bytes.size();
+  if (size_ - written_out_ >= kWriteOut) {
+    spool_->StartSync(written_out_, size_ - written_out_);
+    written_out_ = size_;
+  }
   return {};
 }
 
