@@ -1,11 +1,44 @@
 #include "cli/arguments.h"
 
-#include <memory>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
 
+#include "base/clock.h"
+#include "cli/exit_code.h"
+#include "cli/login.h"
+#include "cli/terminal.h"
+#include "policy/policy.h"
+
 namespace bulwark::cli {
 namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done and nothing refused; 1 policy said no; 2 the command line is wrong; 3 it could not be done\n"
+    "(a file that is missing or damaged, a registry that does not answer).";
+
+// Values that cannot be understood are wrong usage: found here, before anything is opened or sent.
+template <typename Parse>
+void MustParse(CLI::Option* option, Parse parse) {
+  option->check([parse](const std::string& text) -> std::string {
+    auto parsed = parse(text);
+    return parsed ? std::string() : parsed.error().message;
+  }, "", "");
+}
+
+Status CheckExpiry(const std::string& text) {
+  if (ParseDuration(text) || ParseTime(text)) return {};
+  return {Errc::kInvalid, "'" + text + "' is no time, date, or duration such as 30d"};
+}
+
+// A name is part of a path in requests: what is no user name never gets there.
+Status CheckUserName(const std::string& name) {
+  auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
+  if (!name.empty() && std::all_of(name.begin(), name.end(), fits)) return {};
+  return {Errc::kInvalid, "'" + name + "' is no user name; those are of a-z, 0-9, '.', '_', '-'"};
+}
+
+void Examples(CLI::App* app, const std::string& lines) { app->footer("Examples:\n" + lines + "\n" + kExitCodes); }
 
 // The values that CLI11 writes into while it parses; one per verb that shares nothing with the others.
 struct Values {
@@ -34,8 +67,8 @@ void AddLogin(CLI::App* app, Login& login) {
   app->add_option("--ca-file", login.ca_file, "Trust this certificate authority as well (PEM)");
 }
 
-void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string>& choices) {
-  app->add_option("--format,-f", format, "Output format (default: table on a terminal, json in a pipe)")->check(CLI::IsMember(choices));
+void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string>& choices, const std::string& in_a_pipe = "json") {
+  app->add_option("--format,-f", format, "Output format (default: table on a terminal, " + in_a_pipe + " in a pipe)")->check(CLI::IsMember(choices));
 }
 
 void AddServe(CLI::App& root, Values& v) {
@@ -47,6 +80,8 @@ void AddServe(CLI::App& root, Values& v) {
   app->add_option("--tls-cert", v.serve.tls_certificate, "TLS certificate chain (PEM)");
   app->add_option("--tls-key", v.serve.tls_key, "TLS private key (PEM)");
   app->add_option("--external-url", v.serve.external_url, "The address under which clients reach it, such as https://registry.example.com");
+  Examples(app, "  bulwark serve                                          for this machine alone; the first password is printed\n"
+                "  bulwark serve --listen 0.0.0.0:5000 --data /var/lib/bulwark --tls-cert c.pem --tls-key k.pem\n");
   Choose(app, v, "serve", &Values::serve);
 }
 
@@ -64,13 +99,18 @@ void AddScan(CLI::App& root, Values& v) {
   AddFormat(scan, v.scan.format, {"table", "json", "cyclonedx"});
   scan->add_option("--db", v.scan.database, "Advisory file (default: the starter data in this binary)");
   scan->add_flag("--offline", v.scan.offline, "Open no connection; a registry reference is refused");
-  scan->add_option("--fail-on", v.scan.fail_on, "Exit with 1 if a finding matches, such as severity=high,fix=available (may repeat)");
-  scan->add_option("--policy", v.scan.policy, "Judge by this policy file (default: the built-in policy)")->check(CLI::ExistingFile);
-  scan->add_option("--as-of", v.scan.as_of, "Judge at this time (default: the advisory data's own date)");
+  MustParse(scan->add_option("--fail-on", v.scan.fail_on, "Exit with 1 if a finding matches, such as severity=high,fix=available (may repeat)")
+                ->allow_extra_args(false), policy::ParseMatchers);
+  scan->add_option("--policy", v.scan.policy, "Judge by this policy file (default: the built-in policy)");
+  MustParse(scan->add_option("--as-of", v.scan.as_of, "Judge at this time (default: the advisory data's own date)"), ParseTime);
+  Examples(scan, "  bulwark scan ./layout                                  an OCI layout\n"
+                 "  docker save app:1.2 | bulwark scan -                   an archive from a pipe\n"
+                 "  bulwark scan registry.example.com/team/app:1.2 --fail-on severity=high,fix=available\n");
   Choose(scan, v, "scan", &Values::scan);
   auto* sbom = root.add_subcommand("sbom", "List the packages of an image");
   AddScanOptions(sbom, v.sbom);
-  AddFormat(sbom, v.sbom.format, {"table", "json", "cyclonedx"});
+  AddFormat(sbom, v.sbom.format, {"table", "json", "cyclonedx"}, "cyclonedx");
+  Examples(sbom, "  bulwark sbom app.tar --format cyclonedx -o app.cdx.json\n");
   Choose(sbom, v, "sbom", &Values::sbom);
 }
 
@@ -80,6 +120,8 @@ void AddDb(CLI::App& root, Values& v) {
   build->add_option("--out,-o", v.db.out, "File to write")->required();
   build->add_option("sources", v.db.sources, "Files or directories: OSV, Debian facts, KEV; 'starter' for the built-in set")->required();
   build->add_flag("--force", v.db.force, "Accept a source with many errors or far fewer records than before");
+  Examples(build, "  bulwark db build --out advisories.bwa debian.jsonl osv/ known_exploited_vulnerabilities.json\n"
+                  "  bulwark db build --out advisories.bwa starter extra/\n");
   build->callback([&v] { v.db.verb = DbArguments::Verb::kBuild; v.chosen = {"db", v.db}; });
   auto* status = db->add_subcommand("status", "Show what an advisory file holds and how old it is");
   status->add_option("--db", v.db.database, "Advisory file (default: the starter data in this binary)");
@@ -96,11 +138,11 @@ void AddPolicy(CLI::App& root, Values& v) {
     return app;
   };
   auto* test = sub("test", "Check a policy file against cases", Verb::kTest);
-  test->add_option("file", v.policy.file, "Policy (YAML)")->required()->check(CLI::ExistingFile);
+  test->add_option("file", v.policy.file, "Policy (YAML)")->required();
   test->add_option("cases", v.policy.cases, "Case files");
   sub("default", "Print the built-in policy", Verb::kDefault);
   auto registry = [&](CLI::App* app) {
-    app->add_option("registry", v.policy.registry, "Host of a Bulwark registry")->required();
+    MustParse(app->add_option("registry", v.policy.registry, "Host of a Bulwark registry, such as localhost:5000")->required(), ParseRegistryHost);
     AddLogin(app, v.policy.login);
   };
   auto* list = sub("list", "List the policies of a registry", Verb::kList);
@@ -108,7 +150,7 @@ void AddPolicy(CLI::App& root, Values& v) {
   AddFormat(list, v.policy.format, {"table", "json"});
   auto* apply = sub("apply", "Put a policy in force on a registry", Verb::kApply);
   registry(apply);
-  apply->add_option("file", v.policy.file, "Policy (YAML)")->required()->check(CLI::ExistingFile);
+  apply->add_option("file", v.policy.file, "Policy (YAML)")->required();
   auto* remove = sub("remove", "Remove a policy from a registry", Verb::kRemove);
   registry(remove);
   remove->add_option("name", v.policy.name, "Its name")->required();
@@ -119,7 +161,7 @@ void AddException(CLI::App& root, Values& v) {
   auto* exception = root.add_subcommand("exception", "Accept a risk for a time")->require_subcommand(1);
   auto sub = [&](const char* name, const char* help, Verb verb) {
     auto* app = exception->add_subcommand(name, help);
-    app->add_option("registry", v.exception.registry, "Host of a Bulwark registry")->required();
+    MustParse(app->add_option("registry", v.exception.registry, "Host of a Bulwark registry, such as localhost:5000")->required(), ParseRegistryHost);
     AddLogin(app, v.exception.login);
     app->callback([&v, verb] { v.exception.verb = verb; v.chosen = {"exception", v.exception}; });
     return app;
@@ -131,7 +173,8 @@ void AddException(CLI::App& root, Values& v) {
   add->add_option("--reference", v.exception.reference, "Tag or digest; * for all");
   add->add_option("--reason", v.exception.reason, "VEX justification or risk_accepted")->required();
   add->add_option("--note", v.exception.note, "Why, in words");
-  add->add_option("--expires", v.exception.expires, "Time, date, or duration such as 30d")->required();
+  MustParse(add->add_option("--expires", v.exception.expires, "Time, date, or duration such as 30d")->required(), CheckExpiry);
+  Examples(add, "  bulwark exception add localhost:5000 --cve CVE-2024-3094 --repository 'team/**' --reason vulnerable_code_not_present --expires 30d\n");
   for (auto [name, help, verb] : {std::tuple{"approve", "Approve an exception of somebody else", Verb::kApprove}, std::tuple{"revoke", "End an exception", Verb::kRevoke}})
     sub(name, help, verb)->add_option("id", v.exception.id, "Its number")->required();
   AddFormat(sub("list", "List exceptions", Verb::kList), v.exception.format, {"table", "json"});
@@ -139,17 +182,17 @@ void AddException(CLI::App& root, Values& v) {
 
 void AddCopies(CLI::App& root, Values& v) {
   auto* push = root.add_subcommand("push", "Push an image from a layout or archive to a registry");
-  push->add_option("source", v.push.from, "OCI layout directory, OCI or docker archive")->required();
-  push->add_option("image", v.push.to, "Registry reference")->required();
+  push->add_option("source", v.push.from, "OCI layout directory or OCI archive")->required();
+  MustParse(push->add_option("image", v.push.to, "Registry reference")->required(), remote::ParseImageReference);
   AddLogin(push, v.push.login);
   Choose(push, v, "push", &Values::push);
   auto* pull = root.add_subcommand("pull", "Pull an image from a registry into an OCI layout");
-  pull->add_option("image", v.pull.from, "Registry reference")->required();
+  MustParse(pull->add_option("image", v.pull.from, "Registry reference")->required(), remote::ParseImageReference);
   pull->add_option("layout", v.pull.to, "OCI layout directory to write")->required();
   AddLogin(pull, v.pull.login);
   Choose(pull, v, "pull", &Values::pull);
   auto* why = root.add_subcommand("why", "Say what a registry decided about an image, and on what grounds");
-  why->add_option("image", v.why.image, "Registry reference")->required();
+  MustParse(why->add_option("image", v.why.image, "Registry reference")->required(), remote::ParseImageReference);
   AddFormat(why, v.why.format, {"table", "json"});
   AddLogin(why, v.why.login);
   Choose(why, v, "why", &Values::why);
@@ -162,15 +205,17 @@ void AddUser(CLI::App& root, Values& v) {
     auto* app = user->add_subcommand(name, help);
     app->callback([&v, verb] { v.user.verb = verb; v.chosen = {"user", v.user}; });
     if (verb == Verb::kResetAdmin) return app;
-    app->add_option("registry", v.user.registry, "Host of a Bulwark registry")->required();
-    if (verb != Verb::kList) app->add_option("name", v.user.name, "User name")->required();
+    MustParse(app->add_option("registry", v.user.registry, "Host of a Bulwark registry, such as localhost:5000")->required(), ParseRegistryHost);
+    if (verb != Verb::kList) MustParse(app->add_option("name", v.user.name, "User name")->required(), CheckUserName);
     AddLogin(app, v.user.login);
     return app;
   };
   auto* create = sub("create", "Create a user; its password is read from the terminal or the next line of standard input", Verb::kCreate);
   create->add_option("--kind", v.user.kind, "user, service or cluster")->check(CLI::IsMember({"user", "service", "cluster"}));
-  create->add_option("--role", v.user.role, "Role to give at once");
-  create->add_option("--repositories", v.user.repositories, "Where the role holds (glob)");
+  auto* role = create->add_option("--role", v.user.role, "Role to give at once");
+  auto* repositories = create->add_option("--repositories", v.user.repositories, "Where the role holds (glob)");
+  role->needs(repositories);
+  repositories->needs(role);
   AddFormat(sub("list", "List users", Verb::kList), v.user.format, {"table", "json"});
   sub("password", "Set a password", Verb::kPassword);
   sub("disable", "Disable a user; its tokens die at once", Verb::kDisable);
@@ -186,10 +231,12 @@ void AddSmall(CLI::App& root, Values& v) {
   AddFormat(version, v.version.format, {"table", "json"});
   version->callback([&v, version] { if (version->get_subcommands().empty()) v.chosen = {"version", v.version}; });
   auto* compare = version->add_subcommand("compare", "Compare two versions: prints <, =, > or ? with a reason");
+  Examples(compare, "  bulwark version compare deb 1.0~rc1-1 1.0-1            prints <\n"
+                    "  printf '1.0 2.0\\n' | bulwark version compare npm --stdin\n");
   compare->add_option("ecosystem", v.version.ecosystem, "deb, npm, pypi, go, maven")->required();
   compare->add_option("a", v.version.a, "First version");
   compare->add_option("b", v.version.b, "Second version");
-  compare->add_flag("--stdin", v.version.from_stdin, "Read lines 'A B' from standard input");
+  compare->add_flag("--stdin", v.version.from_stdin, "Read lines 'A B' from standard input; each gets one line of answer, blank ones none");
   compare->callback([&v] { v.version.compare = true; v.chosen = {"version", v.version}; });
   auto* purl = root.add_subcommand("purl", "Parse and build package URLs")->require_subcommand(1);
   auto* parse = purl->add_subcommand("parse", "Print the parts of a package URL as JSON");
@@ -198,7 +245,51 @@ void AddSmall(CLI::App& root, Values& v) {
   auto* build = purl->add_subcommand("build", "Print the package URL with these parts");
   build->add_option("json", v.purl.text, "Parts as JSON: type, namespace, name, version, qualifiers, subpath")->required();
   build->callback([&v] { v.purl.verb = PurlArguments::Verb::kBuild; v.chosen = {"purl", v.purl}; });
+  Examples(parse, "  bulwark purl parse 'pkg:deb/debian/curl@7.88.1-10?arch=amd64'\n");
+  Examples(build, "  bulwark purl build '{\"type\":\"npm\",\"namespace\":\"@babel\",\"name\":\"core\",\"version\":\"7.0.0\"}'\n");
   root.add_subcommand("worker", "")->group("")->callback([&v] { v.chosen = {"worker", WorkerArguments{}}; });
+}
+
+// The verb that was reached, "bulwark db build", and its parser.
+const CLI::App* Reached(const CLI::App& root, std::string& path, int& words) {
+  const CLI::App* app = &root;
+  path = root.get_name();
+  for (; !app->get_subcommands().empty(); ++words) {
+    app = app->get_subcommands().front();
+    path += " " + app->get_name();
+  }
+  return app;
+}
+
+// Says what is wrong, to which verb, and where help is.
+int RefuseUsage(const CLI::App& root, const CLI::ParseError& problem, const std::vector<std::string>& words) {
+  std::string path, verbs;
+  int depth = 0;
+  const CLI::App* app = Reached(root, path, depth);
+  const std::string to = depth ? path.substr(path.find(' ') + 1) + ": " : "";
+  for (const auto* verb : app->get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); }))
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  bool wants_verb = app->get_require_subcommand_min() > 0 && !verbs.empty();
+  std::string given = static_cast<std::size_t>(depth) < words.size() ? words[static_cast<std::size_t>(depth)] : "";
+  if (wants_verb && given.empty()) {
+    ErrorLine(to + "what shall it do? There are " + verbs);
+  } else if (wants_verb && !given.starts_with("-")) {
+    ErrorLine(to + "no verb '" + given + "'; there are " + verbs);
+  } else {
+    ErrorLine(to + problem.what());
+  }
+  NoteLine("'" + path + " --help' says more");
+  return kUsage;
+}
+
+// "help scan" is "scan --help".
+std::vector<std::string> Words(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
+  return words;
 }
 
 }  // namespace
@@ -208,7 +299,7 @@ Command ParseArguments(int argc, char** argv) {
   CLI::App root("A container registry that keeps dangerous images from running.", "bulwark");
   root.require_subcommand(1);
   root.set_version_flag("--version", std::string("bulwark ") + BW_VERSION);
-  root.footer("Exit codes: 0 pass, 1 policy failed, 2 usage, 3 could not do it.");
+  root.footer(std::string("'bulwark VERB --help' says more about a verb.\n") + kExitCodes);
   AddServe(root, values);
   AddScan(root, values);
   AddDb(root, values);
@@ -217,10 +308,11 @@ Command ParseArguments(int argc, char** argv) {
   AddCopies(root, values);
   AddUser(root, values);
   AddSmall(root, values);
+  const std::vector<std::string> words = Words(argc, argv);
   try {
-    root.parse(argc, argv);
+    root.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the library takes them from the back
   } catch (const CLI::ParseError& e) {  // the library's way to answer; caught here, at the edge
-    return {"", Answered{root.exit(e) == 0 ? 0 : 2}};
+    return {"", Answered{e.get_exit_code() == 0 ? root.exit(e) : RefuseUsage(root, e, words)}};
   }
   return values.chosen;
 }

@@ -19,9 +19,8 @@ namespace {
 Result<std::string> Expiry(const std::string& text) {
   auto duration = ParseDuration(text);
   if (duration) return FormatTime(SystemClock().Now() + *duration);
-  auto time = ParseTime(text);
-  if (!time) return Error{Errc::kInvalid, "--expires: give a time, a date, or a duration such as 30d"};
-  return FormatTime(*time);
+  BW_TRY(Time time, ParseTime(text));
+  return FormatTime(time);
 }
 
 Status Add(const ExceptionArguments& a, remote::RegistryClient& client) {

@@ -151,7 +151,7 @@ Status CheckDigest(const Digest& digest, const remote::OpenedFile& file) {
     hasher.Update(ByteSpan(buffer).first(n));
   }
   if (hasher.FinishDigest() == digest) return {};
-  return {Errc::kDigest, "the file of layer " + digest.str() + " has other bytes than that"};
+  return {Errc::kDigest, "the file of layer " + digest.str() + " has other bytes than that; copy the image again"};
 }
 
 // What a runtime unpacks must be what we read (attacks: descriptor-lies).
@@ -161,7 +161,7 @@ void CheckDiffIds(const formats::ImageConfig& config, const std::vector<Layer>& 
   if (!config.has_rootfs) return;
   if (config.diff_ids.size() != layers.size()) return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " + std::to_string(layers.size()));
   for (std::size_t i = 0; i < layers.size(); ++i)
-    if (layers[i].record.diff_id != config.diff_ids[i]) blind("layer " + std::to_string(i) + " does not have the diff_id that the config states");
+    if (layers[i].record.diff_id != config.diff_ids[i]) blind("layer " + std::to_string(i + 1) + " does not have the diff_id that the config states");
 }
 
 Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, service::Analyzer& analyzer, std::vector<Layer> layers) {
@@ -174,10 +174,17 @@ Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, se
 }
 
 Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analyzer) {
-  BW_TRY(auto reference, remote::ParseImageReference(a.target));
-  if (a.offline) return Error{Errc::kInvalid, "--offline, but '" + a.target + "' is no file or directory here, so it must be a registry's"};
+  const std::string not_here = "no file or directory " + Printable(a.target, 400) + " here";
+  auto parsed = remote::ParseImageReference(a.target);
+  if (!parsed) return Error{Errc::kNotFound, not_here + ", and " + parsed.error().message};
+  const remote::ImageReference& reference = *parsed;
+  if (a.offline) return Error{Errc::kNotFound, not_here + ", and --offline forbids to ask a registry for it"};
   BW_TRY(auto session, OpenSession(reference, a.login));
-  BW_TRY(auto manifest, session->client.GetManifest(reference.api_reference()));
+  auto first = session->client.GetManifest(reference.api_reference());
+  // A mistyped file name is a valid name at Docker Hub: say both.
+  bool names_host = a.target.size() > reference.host.size() && EqualsIgnoreCase(std::string_view(a.target).substr(0, reference.host.size()), reference.host);
+  if (!first) return names_host ? first.error() : first.error().Wrap(not_here + ", so " + reference.host + " was asked");
+  remote::FetchedManifest manifest = *std::move(first);
   BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
   for (int depth = 0; document.kind == formats::DocumentKind::kIndex; ++depth) {
     if (depth == 4) return Error{Errc::kLimit, "the index is nested too deep"};
@@ -242,14 +249,15 @@ Result<ImageInput> ReadPacked(const ScanArguments& a, remote::OpenedFile packed,
   return Finish(std::move(out), nullptr, analyzer, std::move(layers));
 }
 
-Result<UniqueFd> SpoolStandardInput() {
+// A pipe into a file: archives are read back and forth.
+Result<UniqueFd> Spool(int pipe) {
   BW_TRY(UniqueFd fd, remote::TemporaryFile());
   Bytes buffer(1 << 20);
-  Progress progress("reading standard input");
+  Progress progress("reading the archive");
   for (std::uint64_t done = 0;;) {
-    ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    ssize_t n = ::read(pipe, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("read standard input");
+    if (n < 0) return ErrnoError("read it");
     if (n == 0) return fd;
     BW_CHECK(WriteTo(fd.get(), ByteSpan(buffer).first(static_cast<std::size_t>(n))));
     progress.Update(done += static_cast<std::uint64_t>(n), 0, "");
@@ -303,37 +311,62 @@ bool IsPath(const std::string& target) {
 
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-}  // namespace
+// Whether a directory holds an image rather than a file system. As a plain tree an image would seem to hold nothing.
+Result<bool> HoldsImage(const std::string& directory) {
+  if (Exists(directory + "/index.json") && (Exists(directory + "/oci-layout") || Exists(directory + "/blobs"))) return true;
+  if (!Exists(directory + "/manifest.json")) return false;
+  if (Exists(directory + "/version")) return Error{Errc::kUnsupported, "an image in skopeo's dir: form; copy it to an oci: layout first"};
+  BW_TRY(std::string text, remote::DirectoryFiles(directory)->Read("manifest.json", limits::kManifestBytes));
+  return Trim(text).starts_with("[") && text.find("\"Layers\"") != std::string::npos;  // an unpacked docker archive
+}
 
-Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer) {
-  if (a.target == "-") {
-    BW_TRY(UniqueFd fd, SpoolStandardInput());
-    BW_TRY(Archive archive, OpenArchive(std::move(fd)));
-    BW_TRY(auto files, remote::ArchiveFiles(std::move(archive.fd)));
-    return ReadFiles(a, *files, analyzer);
-  }
-  struct stat info {};
-  if (::stat(a.target.c_str(), &info) != 0) {
-    if (errno != ENOENT || IsPath(a.target)) return ErrnoError("open " + Printable(a.target, 400));
-    return ReadRegistry(a, analyzer);
-  }
-  if (S_ISDIR(info.st_mode)) {
-    if (Exists(a.target + "/index.json") && Exists(a.target + "/oci-layout")) return ReadFiles(a, *remote::DirectoryFiles(a.target), analyzer);
-    BW_TRY(auto packed, PackTree(a.target));
-    return ReadPacked(a, std::move(packed), analyzer);
-  }
-  UniqueFd fd(::open(a.target.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return ErrnoError("open " + a.target);
-  auto archive = OpenArchive(std::move(fd));
-  if (!archive) return archive.error().Wrap(Printable(a.target, 400));
-  auto files = remote::ArchiveFiles(std::move(archive->fd));
+Result<ImageInput> ReadDirectory(const ScanArguments& a, service::Analyzer& analyzer) {
+  BW_TRY(bool image, HoldsImage(a.target));
+  if (image) return ReadFiles(a, *remote::DirectoryFiles(a.target), analyzer);
+  BW_TRY(auto packed, PackTree(a.target));
+  return ReadPacked(a, std::move(packed), analyzer);
+}
+
+Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, UniqueFd fd, service::Analyzer& analyzer) {
+  BW_TRY(Archive archive, OpenArchive(std::move(fd)));
+  auto files = remote::ArchiveFiles(std::move(archive.fd));
   bool image = files.ok() && ((*files)->Open("index.json").ok() || (*files)->Open("manifest.json").ok());
   if (image) return ReadFiles(a, **files, analyzer);
   // Nobody looks inside a cut or foreign archive: as a single file without packages it would seem clean.
-  if (archive->is_archive && !files) return files.error().Wrap(Printable(a.target, 400));
-  if (archive->is_archive) return Error{Errc::kInvalid, Printable(a.target, 400) + ": an archive, but of no image (neither OCI layout nor docker archive); unpack a file system and scan its directory"};
+  if (archive.is_archive && !files) return files.error();
+  if (archive.is_archive) return Error{Errc::kUnsupported, "an archive, but of no image (neither OCI layout nor docker archive); unpack a file system and scan its directory"};
   BW_TRY(auto packed, PackFile(a.target));
   return ReadPacked(a, std::move(packed), analyzer);
+}
+
+Result<ImageInput> ReadPipe(const ScanArguments& a, int pipe, service::Analyzer& analyzer) {
+  BW_TRY(UniqueFd spooled, Spool(pipe));
+  BW_TRY(Archive archive, OpenArchive(std::move(spooled)));
+  BW_TRY(auto files, remote::ArchiveFiles(std::move(archive.fd)));
+  return ReadFiles(a, *files, analyzer);
+}
+
+// `mode` is that of the target's stat.
+Result<ImageInput> ReadLocal(const ScanArguments& a, mode_t mode, service::Analyzer& analyzer) {
+  if (a.target == "-") return ReadPipe(a, STDIN_FILENO, analyzer);
+  if (S_ISDIR(mode)) return ReadDirectory(a, analyzer);
+  UniqueFd fd(::open(a.target.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open it");
+  if (S_ISFIFO(mode)) return ReadPipe(a, fd.get(), analyzer);  // <(docker save app)
+  return ReadArchiveOrFile(a, std::move(fd), analyzer);
+}
+
+}  // namespace
+
+Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer) {
+  struct stat info {};
+  if (a.target != "-" && ::stat(a.target.c_str(), &info) != 0) {
+    if (errno != ENOENT || IsPath(a.target)) return ErrnoError("open " + Printable(a.target, 400));
+    return ReadRegistry(a, analyzer);
+  }
+  auto image = ReadLocal(a, info.st_mode, analyzer);
+  if (!image) return image.error().Wrap(a.target == "-" ? "standard input" : Printable(a.target, 400));
+  return image;
 }
 
 }  // namespace bulwark::cli

@@ -37,18 +37,24 @@ Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& refer
   return std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
 }
 
-Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login) {
+Result<remote::ImageReference> ParseRegistryHost(std::string_view registry) {
   std::string_view host = registry;
-  Login chosen = login;
-  if (host.starts_with("http://")) chosen.plain_http = true;
-  if (auto scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
+  auto scheme = host.find("://");
+  bool web = scheme == std::string_view::npos || host.starts_with("http://") || host.starts_with("https://");
+  if (scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
   while (host.ends_with("/")) host.remove_suffix(1);
   // The grammar of image references is the one check of host names.
-  std::string text = std::string(host) + "/library/any";
-  auto reference = remote::ParseImageReference(text);
-  if (!reference || host.find('/') != std::string_view::npos || !EqualsIgnoreCase(reference->host, host))
-    return Error{Errc::kInvalid, "'" + registry + "' is not the host of a registry; write it as in localhost:5000"};
-  return OpenSession(*reference, chosen);
+  auto reference = remote::ParseImageReference(std::string(host) + "/library/any");
+  if (!web || !reference || host.find('/') != std::string_view::npos || !EqualsIgnoreCase(reference->host, host))
+    return Error{Errc::kInvalid, "'" + std::string(registry) + "' is not the host of a registry; write it as in localhost:5000"};
+  return reference;
+}
+
+Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login) {
+  BW_TRY(auto reference, ParseRegistryHost(registry));
+  Login chosen = login;
+  if (registry.starts_with("http://")) chosen.plain_http = true;
+  return OpenSession(reference, chosen);
 }
 
 }  // namespace bulwark::cli

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "cli/arguments.h"
@@ -24,6 +25,7 @@ Status ReadLoginPassword(Login& login);
 // Credentials: --username, else the log-in that Docker or podman stored.
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login);
 // For API verbs, which are given a registry's host: "localhost:5000", or an address with http:// or https://.
+Result<remote::ImageReference> ParseRegistryHost(std::string_view registry);  // kInvalid
 Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login);
 
 }  // namespace bulwark::cli

@@ -121,9 +121,7 @@ Status Pull(const CopyArguments& a) {
 
 int RunPull(const CopyArguments& a) {
   auto status = Pull(a);
-  if (status) return kPass;
-  Fail(status.error());
-  return status.error().code == Errc::kDenied ? kPolicyFailed : ExitCodeOf(status.error());
+  return status ? kPass : FailAtRegistry(status.error());
 }
 
 }  // namespace bulwark::cli

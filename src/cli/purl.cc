@@ -68,7 +68,7 @@ Result<std::string> Answer(const PurlArguments& a) {
 
 int RunPurl(const PurlArguments& a) {
   auto answer = Answer(a);
-  if (!answer) return Fail(answer.error());
+  if (!answer) return FailUsage(answer.error());
   auto written = WriteOutput("", *answer);
   return written ? kPass : Fail(written.error());
 }

@@ -81,7 +81,9 @@ Result<std::unique_ptr<remote::ImageFiles>> OpenSource(const std::string& path) 
   if (S_ISDIR(info.st_mode)) return remote::DirectoryFiles(path);
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open " + path);
-  return remote::ArchiveFiles(std::move(fd));
+  auto files = remote::ArchiveFiles(std::move(fd));
+  if (!files) return files.error().Wrap(path);
+  return files;
 }
 
 Status Push(const CopyArguments& a) {
@@ -89,7 +91,7 @@ Status Push(const CopyArguments& a) {
   BW_TRY(auto files, OpenSource(a.from));
   auto top = remote::TopManifest(*files);
   if (!top && top.error().code == Errc::kNotFound) return Error{Errc::kUnsupported, a.from + " is no OCI layout or OCI archive; copy docker archives with skopeo"};
-  if (!top) return top.error();
+  if (!top) return top.error().Wrap(a.from);
   BW_TRY(auto session, OpenSession(reference, a.login));
   BW_CHECK(Pusher(*files, session->client).Push(*top, reference.api_reference(), 0));
   return WriteOutput("", top->digest.str() + "\n");
@@ -99,9 +101,7 @@ Status Push(const CopyArguments& a) {
 
 int RunPush(const CopyArguments& a) {
   auto status = Push(a);
-  if (status) return kPass;
-  Fail(status.error());
-  return status.error().code == Errc::kDenied ? kPolicyFailed : ExitCodeOf(status.error());
+  return status ? kPass : FailAtRegistry(status.error());
 }
 
 }  // namespace bulwark::cli

@@ -37,9 +37,8 @@ Result<ImageInput> ReadInput(const ScanArguments& a) {
 Result<std::vector<policy::Policy>> Policies(const ScanArguments& a) {
   std::vector<policy::Policy> out;
   for (const auto& text : a.fail_on) {
-    auto matcher = policy::ParseMatchers(text);
-    if (!matcher) return matcher.error().Wrap("--fail-on");
-    out.push_back(policy::FailOnPolicy(*std::move(matcher)));
+    BW_TRY(auto matcher, policy::ParseMatchers(text));
+    out.push_back(policy::FailOnPolicy(std::move(matcher)));
   }
   if (!a.policy.empty()) {
     BW_TRY(std::string yaml, ReadFile(a.policy, kPolicyBytes));
@@ -73,9 +72,7 @@ Result<report::Report> MakeReport(const ScanArguments& a) {
   }
   Time as_of = index->data_date();
   if (!a.as_of.empty()) {
-    auto given = ParseTime(a.as_of);
-    if (!given) return given.error().Wrap("--as-of");
-    as_of = *given;
+    BW_TRY(as_of, ParseTime(a.as_of));
   }
   BW_TRY(ImageInput input, ReadInput(a));
   report::Report out;
@@ -118,8 +115,9 @@ std::string PackageTable(const catalog::Inventory& inventory) {
 
 int RunScan(const ScanArguments& a) {
   auto report = MakeReport(a);
-  if (!report) return Fail(report.error());
+  if (!report) return FailAtRegistry(report.error());
   if (a.database.empty()) NoteLine("judged by the starter data in this binary, a small choice of advisories; 'bulwark db build' makes a full file for --db");
+  if (report->inventory.packages.empty()) NoteLine("no package database, lock file or known program was found in " + a.target + ": nothing was compared with the advisories");
   auto written = WriteOutput(a.output, Render(*report, a.format, !a.output.empty()));
   if (!written) return Fail(written.error());
   auto outcome = report->verdicts.front().decision.outcome;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -57,13 +58,21 @@ void ErrorLine(std::string_view message) {
 void NoteLine(std::string_view message) { ErrorText("bulwark: " + Printable(message) + "\n"); }
 
 Status WriteOutput(const std::string& path, std::string_view text) {
-  if (path.empty()) return WriteAllTo(STDOUT_FILENO, text);
+  if (path.empty()) {
+    Status written = WriteAllTo(STDOUT_FILENO, text);
+    return OutputIsUnread() ? Status() : written;
+  }
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return WriteFileAtomically(path, text);
   // A device or pipe such as /dev/null or /dev/stderr is written to, never replaced.
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open " + path);
   return WriteAllTo(fd.get(), text);
+}
+
+bool OutputIsUnread() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 Result<std::string> ReadLine() {

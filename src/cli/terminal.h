@@ -19,8 +19,10 @@ int TerminalWidth();     // columns; 100 where it cannot be told
 void ErrorLine(std::string_view message);
 void NoteLine(std::string_view message);
 
-// Writes to standard output or to `path`; kIo when the reader went away or the disk is full.
+// Writes to standard output or to `path`; kIo when the disk is full. A reader of standard output that went away ("| head")
+// has what it wanted: no error.
 Status WriteOutput(const std::string& path, std::string_view text);
+bool OutputIsUnread();  // that reader went away: no need to go on
 // One line from standard input without its end; kInvalid at the end of input.
 Result<std::string> ReadLine();
 // A password: from the terminal without echo, else the next line of standard input.

@@ -34,10 +34,11 @@ class Directory final : public ImageFiles {
     if (!StaysInside(name)) return Error{Errc::kInvalid, "the image names a file outside of itself"};
     OpenedFile out;
     out.fd = UniqueFd(::open((path_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!out.fd) return ErrnoError("open " + path_ + "/" + name);
+    if (!out.fd && errno == ENOENT) return Error{Errc::kNotFound, "it has no file " + name};
+    if (!out.fd) return ErrnoError("open " + name);
     struct stat info {};
-    if (::fstat(out.fd.get(), &info) != 0) return ErrnoError("stat " + path_ + "/" + name);
-    if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, path_ + "/" + name + " is not a plain file"};
+    if (::fstat(out.fd.get(), &info) != 0) return ErrnoError("stat " + name);
+    if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, name + " is not a plain file"};
     out.size = static_cast<std::uint64_t>(info.st_size);
     return out;
   }
@@ -69,7 +70,7 @@ class Archive final : public ImageFiles {
     // Old `docker save` stores a repeated layer as a link "../<id>/layer.tar" to the first one.
     auto link = links_.find(name);
     auto member = members_.find(link == links_.end() ? name : link->second);
-    if (member == members_.end()) return Error{Errc::kNotFound, "the archive has no " + name};
+    if (member == members_.end()) return Error{Errc::kNotFound, "it has no file " + name};
     OpenedFile out;
     BW_TRY(out.fd, TemporaryFile());
     out.size = member->second.size;

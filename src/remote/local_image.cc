@@ -29,13 +29,13 @@ bool Runnable(const formats::Descriptor& d) { return !d.platform || d.platform->
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d) {
   BW_TRY(std::string bytes, files.Read(BlobFile(d.digest), limits::kManifestBytes));
   if (crypto::HashWith(d.digest.algorithm(), AsBytes(bytes)) != d.digest)
-    return Error{Errc::kDigest, "the file of " + d.digest.str() + " has other bytes than that"};
+    return Error{Errc::kDigest, "the file of " + d.digest.str() + " has other bytes than that; copy the image again"};
   return FetchedManifest{std::move(bytes), d.media_type, d.digest};
 }
 
 Result<std::vector<formats::Descriptor>> LayoutIndex(const ImageFiles& files) {
   BW_TRY(std::string text, files.Read("index.json", limits::kManifestBytes));
-  auto index = formats::ParseOciDocument("", text);
+  auto index = formats::ParseOciDocument(formats::kOciIndex, text);  // its own mediaType is optional, and skopeo writes none
   if (!index) return index.error().Wrap("index.json");
   return index->manifests;
 }
@@ -59,8 +59,10 @@ Result<LocalImage> FromManifest(const ImageFiles& files, FetchedManifest manifes
 }
 
 Result<LocalImage> FromDockerArchive(const ImageFiles& files) {
-  BW_TRY(std::string text, files.Read("manifest.json", limits::kManifestBytes));
-  BW_TRY(auto value, formats::ParseJson(text));
+  auto text = files.Read("manifest.json", limits::kManifestBytes);
+  if (!text && text.error().code == Errc::kNotFound) return Error{Errc::kInvalid, "neither an OCI layout (index.json) nor a docker archive (manifest.json)"};
+  if (!text) return text.error();
+  BW_TRY(auto value, formats::ParseJson(*text));
   const auto* images = value.if_array();
   if (!images || images->empty() || !images->front().if_object()) return Error{Errc::kInvalid, "manifest.json is not that of a docker archive"};
   if (images->size() > 1) return Error{Errc::kUnsupported, "the archive holds " + std::to_string(images->size()) + " images; save one"};
@@ -104,11 +106,7 @@ Result<FetchedManifest> TopManifest(const ImageFiles& files) {
 
 Result<LocalImage> FindImage(const ImageFiles& files, const std::string& platform) {
   auto manifests = LayoutIndex(files);
-  if (!manifests && manifests.error().code == Errc::kNotFound) {
-    auto docker = FromDockerArchive(files);
-    if (!docker && docker.error().code == Errc::kNotFound) return Error{Errc::kInvalid, "neither an OCI layout (index.json) nor a docker archive (manifest.json)"};
-    return docker;
-  }
+  if (!manifests && manifests.error().code == Errc::kNotFound) return FromDockerArchive(files);
   if (!manifests) return manifests.error();
   if (manifests->empty()) return Error{Errc::kNotFound, "the layout's index.json names no image"};
   formats::Descriptor top = manifests->front();
