@@ -143,47 +143,46 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   return JudgeBytes(standing, repository, digest, std::move(holders));
 }
 
+// Judges a holder now, and reads again what it is: only a verdict of now makes it an image that may be pulled.
+Result<std::optional<Pass>> Gate::JudgeHolder(const Standing& standing, const storage::Repository& repository,
+                                              const Digest& holder, PullState& state, std::string* refusal,
+                                              bool may_wait) {
+  auto pass = Judge(standing, repository, holder, refusal, may_wait);
+  if (!pass && pass.error().code == Errc::kNotFound) return std::optional<Pass>();  // deleted meanwhile
+  BW_TRY(auto now, database_.Read([&](const storage::ReadTx& tx) {
+    return FindPullState(tx, repository.id, holder, clock_.Now());
+  }));
+  state = now.value_or(PullState{});
+  return pass;
+}
+
 Result<Pass> Gate::JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
                               Holders holders) {
   if (Releases(holders.read.back().state)) return Pass{};
+  const bool alone = holders.read.size() == 1;  // a single holder may be worth waiting for
   bool released = false, refused = holders.more;
   std::size_t judged = 0;
   std::string refusal;
   std::optional<Pass> exempt;
-  const Digest* refused_by_rows = nullptr;
-  for (const Holders::One& holder : holders.read) {
+  for (Holders::One& holder : holders.read) {
     std::optional<Pass> pass;
-    if (holder.state.serves) {
-      if (holder.state.allowed) pass = Pass{};
-      if (!pass) pass = standing.Exempts(holder.state.held, holder.state.pushed_by);
-      if (!pass && !refused_by_rows) refused_by_rows = &holder.digest;
-    } else if (judged++ < kHoldersJudged) {
+    const bool wants_reason = refusal.empty() && holder.state.serves && !holder.state.allowed && !exempt;
+    if (holder.state.serves && !wants_reason) {
+      pass = holder.state.allowed ? std::optional(Pass{}) : standing.Exempts(holder.state.held, holder.state.pushed_by);
+    } else if (wants_reason || judged++ < kHoldersJudged) {
       std::string why;
-      auto answer = Judge(standing, repository, holder.digest, &why, holders.read.size() == 1);
-      if (!answer && answer.error().code != Errc::kNotFound) return answer.error();
-      if (answer) pass = *std::move(answer);  // else deleted meanwhile
+      BW_TRY(pass, JudgeHolder(standing, repository, holder.digest, holder.state, &why, alone));
+      if (Releases(holder.state)) return Pass{};
       if (refusal.empty()) refusal = std::move(why);
-      // What it was before is no matter: only a verdict of now makes it an image that may be pulled.
-      BW_TRY(auto now, database_.Read([&](const storage::ReadTx& tx) {
-        return FindPullState(tx, repository.id, holder.digest, clock_.Now());
-      }));
-      if (now && Releases(*now)) return Pass{};
     }
-    if (pass && !pass->exemption) {
-      released = true;
-      continue;
-    }
-    refused = true;
-    if (pass && !exempt) exempt = std::move(pass);
+    // What was not judged counts as refused.
+    released = released || (pass && !pass->exemption);
+    refused = refused || !pass || pass->exemption;
+    if (pass && pass->exemption && !exempt) exempt = std::move(pass);
   }
   if (released && refused) { BW_TRY(released, IsDocument(blobs_, digest)); }
   if (released) return Pass{};
   if (exempt) return *std::move(exempt);
-  if (refusal.empty() && refused_by_rows) {
-    // A single holder may be worth waiting for; of several, only the reasons are wanted.
-    BW_TRY(auto pass, Judge(standing, repository, *refused_by_rows, &refusal, holders.read.size() == 1));
-    if (pass && holders.read.size() == 1) return *std::move(pass);
-  }
   if (refusal.empty()) refusal = "DENIED: no image that may be pulled is known to hold " + digest.str();
   return {Errc::kDenied, std::move(refusal)};
 }

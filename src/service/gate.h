@@ -46,6 +46,8 @@ class Gate {
   Result<std::optional<Pass>> Judge(const Standing& standing, const storage::Repository& repository,
                                     const Digest& digest, std::string* refusal, bool may_wait);
   Result<Holders> HoldersOf(const storage::Repository& repository, const Digest& digest) const;
+  Result<std::optional<Pass>> JudgeHolder(const Standing& standing, const storage::Repository& repository,
+                                          const Digest& holder, PullState& state, std::string* refusal, bool may_wait);
   Result<Pass> JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
                           Holders holders);
 
