@@ -142,12 +142,17 @@ void Runner::MarkRead(std::uint32_t index, const std::string& path) {
   facts_.push_back(std::move(nothing));
 }
 
+// What fits of it: the rest is told as a gap, and hides nothing of what came before.
 void Runner::Keep(image::FileFacts facts) {
-  count_ += facts.packages.size() + facts.owned.size() + facts.gaps.size();
-  if (count_ > limits::kPackagesPerLayer) {
-    over_limit_ = true;
-    return;
-  }
+  auto take = [&](auto& list) {
+    const std::uint64_t room = limits::kPackagesPerLayer - count_;
+    over_limit_ |= list.size() > room;
+    if (list.size() > room) list.erase(list.begin() + static_cast<std::ptrdiff_t>(room), list.end());
+    count_ += list.size();
+  };
+  take(facts.packages);
+  take(facts.gaps);
+  take(facts.owned);
   facts_.push_back(std::move(facts));
 }
 

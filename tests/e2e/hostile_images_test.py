@@ -78,7 +78,7 @@ ROWS = [
     ("no Status", lambda: oci.Image([{**BASE, STATUS: CURL.replace("Status", "X")}]), None, "without a status"),
     ("NUL before the database", lambda: oci.Image([{**BASE, STATUS: "\0" + CURL}]), None, "line 1"),
     ("field of 30 MB", lambda: oci.Image([{**BASE, STATUS: CURL + "Description: " + "x" * 30_000_000 + "\n"}]), "curl", None),
-    ("more packages than a layer may have", lambda: oci.Image([{**BASE, STATUS: CURL + "\n" + "".join(f"Package: p{i}\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n" for i in range(200000))}]), None, "not all are listed"),
+    ("more packages than a layer may have", lambda: oci.Image([{**BASE, STATUS: CURL + "\n" + "".join(f"Package: p{i}\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n" for i in range(200000))}]), "curl", "not all are listed"),
     ("no os-release", lambda: oci.Image([{STATUS: CURL}]), None, "distribution"),
     ("os-release from the host", lambda: oci.Image([{RELEASE: ("link", "/proc/version"), STATUS: CURL}]), None, "distribution"),
     ("os-release of the future", lambda: oci.Image([{RELEASE: oci.DEBIAN_12.replace('"12"', "99"), STATUS: CURL}]), None, "Debian:99"),
