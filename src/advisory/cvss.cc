@@ -66,7 +66,8 @@ std::optional<std::array<double, N>> ReadMetrics(std::string_view vector, const 
 double RoundUp(double x) {
   const auto scaled = static_cast<std::int64_t>(std::round(x * 100'000));
   if (scaled % 10'000 == 0) return static_cast<double>(scaled) / 100'000;
-  return static_cast<double>(scaled / 10'000 + 1) / 10;
+  const std::int64_t tenths = scaled / 10'000 + 1;
+  return static_cast<double>(tenths) / 10;
 }
 
 Severity RateV3(double score) {

@@ -91,7 +91,7 @@ Result<Descriptor> ReadDescriptor(const json::value& value) {
   BW_TRY(out.size, JsonUint(*object, "size"));
   BW_TRY(out.artifact_type, OptionalText(*object, "artifactType"));
   BW_TRY(out.has_urls, HasUrls(*object));
-  BW_TRY(std::string annotations, Annotations(*object, "descriptor"));
+  BW_CHECK(Annotations(*object, "descriptor"));
   BW_CHECK(CheckInlineData(*object, out.size));
   BW_TRY(const json::object* platform, JsonOptionalObject(*object, "platform"));
   if (platform) { BW_TRY(out.platform, ReadPlatform(*platform)); }

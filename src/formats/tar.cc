@@ -239,7 +239,8 @@ Status TarReader::ReadSparse1x0() {
   auto token = [&]() -> Result<std::int64_t> {
     std::size_t end;
     while ((end = text.find('\n', used)) == std::string::npos) {
-      if ((total += kBlock) > limits::kTarSpecialBytes) return Error{Errc::kLimit, "tar: a sparse map is too long"};
+      total += kBlock;
+      if (total > limits::kTarSpecialBytes) return Error{Errc::kLimit, "tar: a sparse map is too long"};
       if (left_ < kBlock) return Corrupt("truncated sparse map");
       text.erase(0, used);
       used = 0;
