@@ -10,8 +10,9 @@
 
 namespace bulwark::service {
 
-// Text that is no image config, or a COSE signature (RFC 9052, as Notary Project stores them). Reads the blob if it is
-// not larger than an image config may be; a larger one, and whatever is not surely a document, is none.
+// Text that is no image config, or a COSE signature (RFC 9052, as Notary Project stores them); a tar archive is neither,
+// whatever it holds. Reads the blob if it is not larger than an image config may be; a larger one, and whatever is not
+// surely a document, is none.
 Result<bool> IsDocument(const storage::BlobDriver& blobs, const Digest& digest);
 bool IsDocument(std::string_view bytes);
 

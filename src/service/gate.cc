@@ -25,10 +25,11 @@ struct Gate::Standing {
   bool writes = false;        // the request's token holds push or sign here
   bool sees_blocked = false;  // may read bytes of denied images, and says so
   bool scans = false;
+  bool brought = true;        // for bytes: they came into the repository with this principal
 
   // Of a manifest that others are refused; `held`: quarantined.
   std::optional<Pass> Exempts(bool held, storage::PrincipalId pushed_by) const {
-    if (held && known && pushed_by == principal) return Pass{"quarantined, read by its pusher"};
+    if (held && known && brought && pushed_by == principal) return Pass{"quarantined, read by its pusher"};
     if (held && scans) return Pass{"quarantined, read with the right to scan"};
     if (!held && writes) return Pass{"denied, read under a token that may push or sign"};
     if (!held && sees_blocked) return Pass{"denied, read with the right pull-blocked"};
@@ -133,13 +134,14 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   const Error unknown{Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + repository.name};
   if (!holders.presence) return unknown;
   if (use == BlobUse::kExistence && standing.writes) return Pass{};
-  if (holders.read.empty()) {
-    const auto& uploaders = holders.presence->uploaders;
-    bool uploader = standing.known &&
-                    std::find(uploaders.begin(), uploaders.end(), standing.principal) != uploaders.end();
-    return uploader ? Result<Pass>(Pass{}) : Result<Pass>(unknown);
-  }
+  const auto& uploaders = holders.presence->uploaders;
+  const bool uploader =
+      standing.known && std::find(uploaders.begin(), uploaders.end(), standing.principal) != uploaders.end();
+  if (holders.read.empty()) return uploader ? Result<Pass>(Pass{}) : Result<Pass>(unknown);
   standing.writes = false;  // a pusher may read manifests of denied images, not their bytes
+  // Else who pushes a copy of another's quarantined manifest would be the pusher of its layers.
+  const bool came_first = !holders.more && holders.read.back().state.pushed_by == standing.principal;
+  standing.brought = uploader || came_first;
   return JudgeBytes(standing, repository, digest, std::move(holders));
 }
 
