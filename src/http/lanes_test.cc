@@ -60,6 +60,12 @@ TEST_F(LanesTest, ProbesAnswerWhileTheCommonThreadsAreBusy) {
   EXPECT_EQ(Get("/readyz").substr(0, 12), "HTTP/1.1 200");
 }
 
+// Checking passwords would keep the probes waiting.
+TEST_F(LanesTest, NoProbeAsksWhoAsks) {
+  for (const Route& route : OperationalRoutes([] { return Status(); }, router_))
+    EXPECT_TRUE(route.lane != Lane::kProbe || route.access == Access::kPublic) << route.pattern;
+}
+
 TEST_F(LanesTest, WhatWaitsLongLeavesTheCommonThreadsFree) {
   Occupy("/test/slow");
   std::thread other([this] { Get("/test/common"); });
