@@ -267,7 +267,10 @@ Status Server::State::Reload(const config::Config& read) {
   for (std::string_view key : config::KeysThatNeedAStart(config, read))
     LogWarning("reload: " + std::string(key) + " is another one now; that takes a restart");
   LogInfo(changed ? "reload: policies taken over" : "reload: the policies are what they were");
-  return data->ReloadIfChanged();
+  // Its own matter, with its own record (data.change): the configuration is taken over already.
+  if (Status data_read = data->ReloadIfChanged(); !data_read)
+    LogError("reload: the advisory data in use stays: " + data_read.error().message);
+  return {};
 }
 
 }  // namespace bulwark::app

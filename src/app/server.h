@@ -23,7 +23,8 @@ class Server {
 
   const std::vector<net::Endpoint>& endpoints() const;
   // Takes over what a running server can: policies, log level, certificates, advisory data; what else differs needs a
-  // start, and a warning says so. On failure everything stays as it was, and the audit log says why.
+  // start, and a warning says so. On failure the configuration stays as it was, and the audit log says why; advisory
+  // data that cannot be used stays as it was by itself.
   Status Reload(const config::Config& config);
   // In place of Reload where there is no configuration to take over: recorded, nothing changes.
   void RefuseReload(const Error& error);

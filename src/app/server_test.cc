@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -112,6 +113,13 @@ TEST_F(ServerTest, ReadsPoliciesAgain) {
   const std::string now = Get(*server, "/api/v1/policies", login).body;
   EXPECT_NE(now.find("\"production\""), std::string::npos);
   EXPECT_EQ(now.find("\"other\""), std::string::npos);
+  // Advisory data is its own matter: what cannot be read there refuses no policies.
+  std::ofstream(AdvisoryPath(Config().data_directory)) << "no advisory file";
+  auto other = config::ParseConfig("policies: [{policy: other}]\n");
+  ASSERT_TRUE(other);
+  other->data_directory = Config().data_directory;
+  EXPECT_TRUE(server->Reload(*other));
+  EXPECT_NE(Get(*server, "/api/v1/policies", login).body.find("\"other\""), std::string::npos);
   auto actions = [&](const char* action) {
     const auto database = storage::OpenSqlite(DatabasePath(Config().data_directory), storage::PosixFileSystem());
     return **(*database)->Read([&](const storage::ReadTx& tx) {
@@ -119,7 +127,8 @@ TEST_F(ServerTest, ReadsPoliciesAgain) {
     });
   };
   server.reset();
-  EXPECT_EQ(actions("config.reload"), 1);
+  EXPECT_EQ(actions("config.reload"), 2);
+  EXPECT_EQ(actions("data.change"), 1);
   EXPECT_EQ(actions("config.refuse"), 1);
 }
 
