@@ -228,6 +228,12 @@ TEST(Assemble, UnknownProgramsAreTold) {
   auto gone = Of({Layer().File("bin/busybox", "\x7f" "ELF", 0755).Done(), Layer().Other(EntryType::kWhiteout, "bin").Done()});
   EXPECT_TRUE(gone.inventory.gaps.empty()) << Gaps(gone.inventory);
 
+  // A distribution without its database is not clean, also where nothing can be executed as it is.
+  for (const char* path : {"data/x.txt", kStatus, "var/lib/dpkg/status.d/a"}) {
+    auto lost = Of({Layer().File("etc/os-release", kDebian12).File("usr/lib/x.so", "x").File(path, "").Done()});
+    EXPECT_TRUE(HasGap(lost.inventory, GapKind::kBlind, "no package database")) << Gaps(lost.inventory);
+  }
+
   auto data = Of({Layer().File("data/x.txt", "x").Done()});
   EXPECT_TRUE(data.inventory.gaps.empty()) << Gaps(data.inventory);
 }
@@ -283,6 +289,28 @@ TEST(Assemble, FilesThatAreNotReadOfADistributionPackageAreNoGap) {
   }
 }
 
+// Add-ons of others are packed as .deb as well (GitLab: a thousand gems in opt/): no data of the distribution speaks of them.
+TEST(Assemble, FilesThatAreNotReadOfAnAddOnAreAGap) {
+  std::string spec = "Gem::Specification.new";
+  for (std::string path : {"opt/gitlab/embedded/specifications/rake-13.gemspec", "usr/local/gems/specifications/rake-13.gemspec"}) {
+    auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("gitlab-ee", "13"))
+                       .File("var/lib/dpkg/info/gitlab-ee.md5sums", crypto::Md5Hex(AsBytes(spec)) + "  " + path + "\n").File(path, spec).Done()});
+    EXPECT_EQ(UnreadGaps(out.inventory), path + "\n");
+  }
+}
+
+// Of Debian's own Python packages, with or without checksums, none answers for a lock file beside them.
+TEST(Assemble, DistributionPackagesDoNotAnswerForUnreadLocks) {
+  std::string metadata = "Name: six\nVersion: 1\n", path = "usr/lib/python3/dist-packages/six-1.egg-info/PKG-INFO";
+  for (std::string info : {"md5sums " + crypto::Md5Hex(AsBytes(metadata)) + "  " + path, "list /" + path, "md5sums " + std::string(32, '0') + "  " + path}) {
+    std::size_t blank = info.find(' ');
+    auto out = Of({Layer().File("etc/os-release", kDebian12).File(kStatus, Stanza("python3-six", "1"))
+                       .File("var/lib/dpkg/info/python3-six." + info.substr(0, blank), info.substr(blank + 1) + "\n").File(path, metadata)
+                       .File("app/poetry.lock", "x").Done()});
+    EXPECT_EQ(UnreadGaps(out.inventory), "app/poetry.lock\n") << info;
+  }
+}
+
 // What was wanted is answered where what is installed was read; what is installed never is.
 TEST(Assemble, InstalledPackagesAnswerForUnreadLocks) {
   const char* json = R"({"name":"a","version":"1"})";
@@ -297,6 +325,10 @@ TEST(Assemble, InstalledPackagesAnswerForUnreadLocks) {
                         Case{"app/.pnp.cjs", "app/node_modules/a/package.json", json, "app/.pnp.cjs\n"},
                         Case{"app/poetry.lock", "usr/lib/python3/site-packages/flask-1.dist-info/METADATA", python("flask"), ""},
                         Case{"app/poetry.lock", "usr/lib/python3/site-packages/pip-1.dist-info/METADATA", python("pip"), "app/poetry.lock\n"},
+                        Case{"app/poetry.lock", "p/site-packages/setuptools/_vendor/a-1.dist-info/METADATA", python("a"), "app/poetry.lock\n"},
+                        Case{"app/poetry.lock", "app/src/mine.egg-info/PKG-INFO", python("mine"), "app/poetry.lock\n"},
+                        Case{"app/requirements/prod.txt", "app/x.txt", "", "app/requirements/prod.txt\n"},
+                        Case{"app/requirements/prod.txt", "var/task/flask-1.dist-info/METADATA", python("flask"), ""},
                         Case{"x.egg", "usr/lib/python3/site-packages/flask-1.dist-info/METADATA", python("flask"), "x.egg\n"},
                         Case{"app/Cargo.lock", "app/node_modules/a/package.json", json, "app/Cargo.lock\n"}}) {
     auto out = Of({Layer().File(c.unread, "x").File(c.installed, c.content).Done()});

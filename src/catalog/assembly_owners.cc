@@ -16,6 +16,7 @@ namespace {
 using image::GapKind;
 
 constexpr std::size_t kNamesInReason = 5;
+constexpr const char* kNoDatabase = "os-release names a distribution, but there is no package database";
 
 // Claims by path after the /usr merge; only of packages that are installed.
 class Claims {
@@ -89,12 +90,13 @@ void FindPackageOwners(Draft& draft, const Claims& claims) {
 }
 
 // A program, archive or package file exactly as its distribution package brought it is covered by the distribution's own
-// data: that its inside could not be identified leaves nothing unknown.
+// data: that its inside could not be identified leaves nothing unknown. Only where distributions install: what a package puts
+// into opt/ (whole stacks of gems or jars) is an add-on of somebody else, of whom the distribution's data knows nothing.
 void DropGapsOfOwnedFiles(Draft& draft, const Claims& claims) {
   auto inside = [](const std::string& cataloger) { return cataloger == "go" || cataloger == "java" || cataloger == kUnreadCataloger; };
   std::set<std::string_view> owned;
   for (const image::MergedFile& file : draft.merged.files) {
-    if (!inside(file.facts->cataloger) || !claims.Verifies(file.path, file.facts->md5)) continue;
+    if (!inside(file.facts->cataloger) || !IsDistributionPlace(file.path) || !claims.Verifies(file.path, file.facts->md5)) continue;
     // Gaps name the path in the layer, which links may make another one than the final path.
     for (const image::Gap& gap : file.facts->gaps) owned.insert(OutermostFile(gap.path));
   }
@@ -142,12 +144,13 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
     if (!file.facts->packages.empty()) unknown.erase(file.path);
   }
   bool nothing_known = !has_database && draft.inventory.packages.empty();
+  // Of a distribution's programs the distribution's database would speak: without it they are not just some programs.
+  bool lost_database = !has_database && draft.inventory.os;
   if (nothing_known && unknown.empty() && draft.merged.has_executables) {
     return draft.AddGap(GapKind::kBlind, "", "merge", "the image has executable files, but nothing in it is a known package");
   }
+  if (nothing_known && unknown.empty() && lost_database) return draft.AddGap(GapKind::kBlind, "", "merge", kNoDatabase);
   if (unknown.empty()) return;
-  // Of a distribution's programs the distribution's database would speak: without it they are not just some programs.
-  bool lost_database = !has_database && draft.inventory.os;
   std::string reason = std::to_string(unknown.size()) + " programs belong to no package and were not recognised: ";
   std::size_t named = 0;
   for (const std::string& path : unknown) {
@@ -155,7 +158,7 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
     reason += (named++ ? ", " : "") + Printable(path, 200);
   }
   if (unknown.size() > named) reason += ", …";
-  if (lost_database) reason += "; os-release names a distribution, but there is no package database";
+  if (lost_database) reason += std::string("; ") + kNoDatabase;
   draft.AddGap(nothing_known || lost_database ? GapKind::kBlind : GapKind::kPartial, "", "merge", std::move(reason));
 }
 

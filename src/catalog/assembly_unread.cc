@@ -15,14 +15,15 @@ namespace {
 
 using versions::Ecosystem;
 
-// What is installed beside the distribution's packages.
+// What is installed beside the distribution's packages. What one of those claims says nothing of other software, whether or
+// not its checksum is recorded.
 class Installed {
  public:
   explicit Installed(const Inventory& inventory) {
     for (const InventoryPackage& p : inventory.packages) {
-      if (p.package.locked_only || p.hidden || p.ownership == Ownership::kVerified) continue;
+      if (p.package.locked_only || p.hidden || p.ownership != Ownership::kNone) continue;
       if (p.package.ecosystem == Ecosystem::kNpm) AddProject(p.package.path);
-      if (p.package.ecosystem == Ecosystem::kPyPI) python_ = python_ || !IsInstaller(p.package.name);
+      if (p.package.ecosystem == Ecosystem::kPyPI) python_ = python_ || IsPythonInstall(p.package);
       if (p.package.ecosystem == Ecosystem::kGo) go_ = go_ || p.package.name != "stdlib";
       if (p.package.ecosystem == Ecosystem::kMaven) java_ = true;
     }
@@ -42,10 +43,12 @@ class Installed {
     std::size_t at = path.starts_with(kModules) ? 0 : path.find("/node_modules/");
     if (at != path.npos) projects_.emplace(path.substr(0, at));
   }
-  // They come with every Python and say nothing about what was installed with them.
-  static bool IsInstaller(std::string_view name) {
-    static constexpr std::array<std::string_view, 4> kNames = {"pip", "setuptools", "wheel", "uv"};
-    return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+  // Whether it was installed as a wish. Installers come with every Python, and setuptools with its own copies of others; a
+  // source tree has an egg-info of itself whether or not anything was ever installed from it.
+  static bool IsPythonInstall(const image::Package& package) {
+    static constexpr std::array<std::string_view, 4> kInstallers = {"pip", "setuptools", "wheel", "uv"};
+    if (std::find(kInstallers.begin(), kInstallers.end(), package.name) != kInstallers.end() || HasFolder(package.path, "_vendor")) return false;
+    return HasFolder(package.path, "site-packages") || HasFolder(package.path, "dist-packages") || FolderOf(package.path).ends_with(".dist-info");
   }
 
   std::set<std::string, std::less<>> projects_;

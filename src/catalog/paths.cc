@@ -41,6 +41,12 @@ bool HasProgramName(std::string_view path) {
   return extension.find_first_not_of("0123456789") == extension.npos;
 }
 
+bool IsDistributionPlace(std::string_view path) {
+  static constexpr std::array<std::string_view, 4> kPlaces = {"usr/", "etc/", "var/", "boot/"};
+  std::string merged = MergedUsr(path);
+  return !merged.starts_with("usr/local/") && std::any_of(kPlaces.begin(), kPlaces.end(), [&](std::string_view p) { return merged.starts_with(p); });
+}
+
 std::string MergedUsr(std::string_view path) {
   for (std::string_view top : {"bin/", "sbin/", "lib/", "lib32/", "lib64/", "libx32/"}) {
     if (path.starts_with(top)) return "usr/" + std::string(path);

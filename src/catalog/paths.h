@@ -14,6 +14,9 @@ bool HasFolder(std::string_view path, std::string_view name);  // some folder of
 bool IsProgramPlace(std::string_view path);
 // Whether the name is one that programs have: no extension, or one like ".12" or ".bin". It does not know the content.
 bool HasProgramName(std::string_view path);
+// Whether distributions install there: their packages leave usr/local/ to the owner of the machine and opt/ to add-ons
+// (Filesystem Hierarchy Standard 3.0, Debian Policy 9.1).
+bool IsDistributionPlace(std::string_view path);
 // "usr/bin/x" for "bin/x" and so on: dpkg records names of before the /usr merge.
 std::string MergedUsr(std::string_view path);
 

@@ -26,6 +26,7 @@ constexpr auto kTable = std::to_array<UnreadPackages>({
     {".pnp.js", "npm", kInstalled},
     {"bower_components/*/.bower.json", "Bower", kInstalled},
     {"requirements*.txt", "PyPI", kWanted},
+    {"requirements/*.txt", "PyPI", kWanted},
     {"poetry.lock", "PyPI", kWanted},
     {"Pipfile.lock", "PyPI", kWanted},
     {"uv.lock", "PyPI", kWanted},
