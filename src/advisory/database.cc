@@ -64,7 +64,7 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
   // A date in the future would move every default `as_of` there.
   if (report.data_date != kNever && options.now != Time{}) report.data_date = std::min(report.data_date, options.now);
   builder.AddSource({report.label, report.records, report.errors, report.data_date});
-  DeclareComplete(before, builder);
+  if (feed->tells == Feed::Tells::kAll) DeclareComplete(before, builder);
   return report;
 }
 
