@@ -172,9 +172,9 @@ void AddException(CLI::App& root, Values& v) {
   add->add_option("--repository", v.exception.repository, "Glob of repositories")->required();
   add->add_option("--reference", v.exception.reference, "Tag or digest; * for all");
   add->add_option("--reason", v.exception.reason, "VEX justification or risk_accepted")->required();
-  add->add_option("--note", v.exception.note, "Why, in words");
+  add->add_option("--note", v.exception.note, "Why, in words")->required();
   MustParse(add->add_option("--expires", v.exception.expires, "Time, date, or duration such as 30d")->required(), CheckExpiry);
-  Examples(add, "  bulwark exception add localhost:5000 --cve CVE-2024-3094 --repository 'team/**' --reason vulnerable_code_not_present --expires 30d\n");
+  Examples(add, "  bulwark exception add localhost:5000 --cve CVE-2024-3094 --repository 'team/**' --reason vulnerable_code_not_present --note 'sshd is not started' --expires 30d\n");
   for (auto [name, help, verb] : {std::tuple{"approve", "Approve an exception of somebody else", Verb::kApprove}, std::tuple{"revoke", "End an exception", Verb::kRevoke}})
     sub(name, help, verb)->add_option("id", v.exception.id, "Its number")->required();
   AddFormat(sub("list", "List exceptions", Verb::kList), v.exception.format, {"table", "json"});
@@ -217,7 +217,8 @@ void AddUser(CLI::App& root, Values& v) {
   role->needs(repositories);
   repositories->needs(role);
   AddFormat(sub("list", "List users", Verb::kList), v.user.format, {"table", "json"});
-  sub("password", "Set a password", Verb::kPassword);
+  auto* password = sub("password", "Set a password: the own one, or somebody's, who must then change it", Verb::kPassword);
+  Examples(password, "  bulwark user password localhost:5000 alice --username alice    asks for the old one, then for the new one\n");
   sub("disable", "Disable a user; its tokens die at once", Verb::kDisable);
   auto* grant = sub("grant", "Give a role", Verb::kGrant);
   grant->add_option("--role", v.user.role, "admin, auditor, security, maintainer, developer or puller")->required();

@@ -1,17 +1,10 @@
 #include "cli/login.h"
 
-#include <optional>
-
 #include "base/strings.h"
 #include "cli/terminal.h"
 
 namespace bulwark::cli {
 namespace {
-
-Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& host, const Login& login) {
-  if (login.username.empty()) return remote::FindCredentials(host);
-  return std::optional<remote::Credentials>({login.username, login.password});
-}
 
 std::unique_ptr<net::HttpClient> Http(const Login& login) {
   net::HttpClientOptions options;
@@ -30,6 +23,11 @@ Status ReadLoginPassword(Login& login) {
     BW_TRY(login.password, ReadPassword("Password of " + login.username + ": "));
   }
   return {};
+}
+
+Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& host, const Login& login) {
+  if (login.username.empty()) return remote::FindCredentials(host);
+  return std::optional<remote::Credentials>({login.username, login.password});
 }
 
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login) {

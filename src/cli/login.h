@@ -2,12 +2,14 @@
 // A session with a registry: reference, log-in, HTTP client.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "cli/arguments.h"
 #include "net/http_client.h"
+#include "remote/credentials.h"
 #include "remote/registry_client.h"
 
 namespace bulwark::cli {
@@ -22,6 +24,8 @@ struct Session {
 
 // With --username: reads its password from standard input or the terminal, once for all sessions.
 Status ReadLoginPassword(Login& login);
+// Of a registry's host; nullopt without --username and a stored log-in.
+Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& host, const Login& login);
 // Credentials: --username, else the log-in that Docker or podman stored.
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login);
 // For API verbs, which are given a registry's host: "localhost:5000", or an address with http:// or https://.

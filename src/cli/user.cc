@@ -29,6 +29,22 @@ Status Create(const UserArguments& a, remote::RegistryClient& client) {
   return a.role.empty() ? Status() : Grant(a, client);
 }
 
+// The own password is another call than somebody else's: the only one open to an account whose password must be changed.
+Status SetPassword(const UserArguments& a, remote::RegistryClient& client) {
+  BW_TRY(auto reference, ParseRegistryHost(a.registry));
+  BW_TRY(auto login, CredentialsFor(reference.host, a.login));
+  BW_TRY(std::string password, ReadPassword("New password for " + a.name + ": "));
+  formats::JsonWriter body;
+  if (login && login->username == a.name) {
+    BW_CHECK(client.Api("PUT", "/api/v1/self/password", body.BeginObject().Field("current", login->password).Field("new", password).EndObject().Take()));
+    NoteLine("your password was changed");
+    return {};
+  }
+  BW_CHECK(client.Api("PUT", "/api/v1/users/" + a.name + "/password", body.BeginObject().Field("password", password).EndObject().Take()));
+  NoteLine("the password of " + a.name + " was set; it must be changed at the next log-in (bulwark user password)");
+  return {};
+}
+
 Status Run(const UserArguments& a) {
   using Verb = UserArguments::Verb;
   if (a.verb == Verb::kResetAdmin) {
@@ -46,12 +62,7 @@ Status Run(const UserArguments& a) {
       BW_CHECK(client.Api("PATCH", "/api/v1/users/" + a.name, R"({"disabled":true})"));
       NoteLine("user " + a.name + " is disabled");
       return {};
-    case Verb::kPassword: {
-      BW_TRY(std::string password, ReadPassword("New password for " + a.name + ": "));
-      BW_CHECK(client.Api("PUT", "/api/v1/users/" + a.name + "/password", formats::JsonWriter().BeginObject().Field("password", password).EndObject().Take()));
-      NoteLine("the password of " + a.name + " was set; it must be changed at the next log-in");
-      return {};
-    }
+    case Verb::kPassword: return SetPassword(a, client);
     case Verb::kList: case Verb::kResetAdmin: break;
   }
   BW_TRY(auto response, client.Api("GET", "/api/v1/users", ""));

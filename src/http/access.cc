@@ -58,7 +58,7 @@ std::optional<Refusal> CheckAccess(auth::Authenticator& authenticator, Access ac
   if ((access == Access::kPasswordOnly || access == Access::kSelf) && !by_password)
     return Refusal{Error{Errc::kUnauthenticated, "log in by name and password"}, {}, true};
   if (principal.must_change_password && access != Access::kSelf)
-    return Refusal{Error{Errc::kDenied, "DENIED: the password must be changed first (bulwark user passwd)"}, {}, false};
+    return Refusal{Error{Errc::kDenied, "DENIED: the password must be changed first (bulwark user password)"}, {}, false};
   const auto verb = VerbOf(access);
   if (!verb) return std::nullopt;
   auto checked = has_name ? CheckRepository(authenticator, *verb, principal, repository) : CheckAnywhere(authenticator, *verb, principal);

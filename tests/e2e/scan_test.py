@@ -326,7 +326,8 @@ class BadInput(Files):
             (USAGE, "not an image reference", "why", "No Such"), (COULD_NOT, "no log-in for localhost:1.*--username", "why", "localhost:1/a/b:c"),
             (COULD_NOT, "open absent", "push", "absent", "localhost:1/a/b:c"), (USAGE, "not an image reference", "push", "absent", "a b"),
             (USAGE, "not the host of a registry", "user", "list", "ftp://x"), (USAGE, "no user name", "user", "disable", "localhost:1", "../x"),
-            (USAGE, "--expires", "exception", "add", "localhost:1", "--cve", "C", "--repository", "**", "--reason", "r", "--expires", "soon"),
+            (USAGE, "--expires", "exception", "add", "localhost:1", "--cve", "C", "--repository", "**", "--reason", "r", "--note", "n", "--expires", "soon"),
+            (USAGE, "--note is required", "exception", "add", "localhost:1", "--cve", "C", "--repository", "**", "--reason", "r", "--expires", "30d"),
             (COULD_NOT, "Failed to connect|refused", "scan", "localhost:1/a/b:c"),
         ]
         environment = {"HOME": str(self.folder), "DOCKER_CONFIG": str(self.folder), "REGISTRY_AUTH_FILE": str(self.folder / "none"), "XDG_RUNTIME_DIR": ""}
@@ -414,6 +415,22 @@ class Registry(harness.Case):
 
     def run_at(self, *arguments):
         return harness.bulwark(*arguments, *self.LOGIN, stdin=harness.PASSWORD + "\n")
+
+    def test_password_that_must_be_changed(self):
+        """By the command line alone: an account that an administrator made sets its own password, and then may do what it may."""
+        address, first, own = self.server.address, "first-" + harness.PASSWORD, "second-" + harness.PASSWORD
+        run = lambda user, lines, *arguments: harness.bulwark("user", *arguments, "--username", user, "--password-stdin", stdin="".join(f"{line}\n" for line in lines))
+        made = run("admin", (harness.PASSWORD, first), "create", address, "newcomer")
+        self.assertEqual(made.returncode, PASS, made.stderr)
+        refused = run("newcomer", (first,), "list", address)
+        self.assertEqual(refused.returncode, COULD_NOT)
+        self.assertIn("bulwark user password", refused.stderr)
+        self.assertEqual(run("newcomer", ("wrong-" + first, own), "password", address, "newcomer").returncode, COULD_NOT)
+        changed = run("newcomer", (first, own), "password", address, "newcomer")
+        self.assertEqual(changed.returncode, PASS, changed.stderr)
+        self.assertIn("right to", run("newcomer", (own,), "list", address).stderr)  # refused for its rights now
+        self.assertEqual(run("admin", (harness.PASSWORD, first), "password", address, "newcomer").returncode, PASS)
+        self.assertIn("must be changed", run("newcomer", (first,), "list", address).stderr)
 
     def test_scan_and_why(self):
         image = oci.debian_image([("openssh-server", "1:9.2p1-2", "openssh", None)])
