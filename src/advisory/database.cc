@@ -179,12 +179,15 @@ Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<Sour
 }
 
 Description Describe(const Index& index) {
-  Description out{index.revision(), index.data_date(), index.records(), 0, index.sources(), {}};
+  Description out{index.revision(), index.data_date(), index.records(), 0, index.sources(), {}, {}};
   index.EachKey([&](const versions::PackageKey& key, std::uint64_t) {
     ++out.packages;
     if (out.ecosystems.empty() || out.ecosystems.back().first != key.ecosystem) out.ecosystems.emplace_back(key.ecosystem, 0);
     ++out.ecosystems.back().second;
   });
+  for (const auto& [ecosystem, packages] : out.ecosystems) {
+    if (index.Covers(ecosystem).complete) out.whole.push_back(ecosystem);
+  }
   return out;
 }
 

@@ -59,6 +59,7 @@ struct Description {
   std::uint64_t packages = 0;
   std::vector<SourceInfo> sources;
   std::vector<std::pair<std::string, std::uint64_t>> ecosystems;  // with the number of packages; sorted
+  std::vector<std::string> whole;  // those of which a source says all that is known; sorted
 };
 Description Describe(const Index& index);
 

@@ -104,6 +104,7 @@ TEST_F(Database, DeclaresWhatASourceCovers) {
   EXPECT_TRUE((*index)->Covers("PyPI").complete);
   EXPECT_TRUE((*index)->Covers("Debian:12").any);
   EXPECT_FALSE((*index)->Covers("Debian:12").complete);
+  EXPECT_EQ((std::vector<std::string>{"PyPI", "npm"}), Describe(**index).whole);
 }
 
 TEST_F(Database, IsDeterministicAndClampsFutureDates) {

@@ -24,6 +24,15 @@ void TellSource(const advisory::SourceReport& source) {
   for (const auto& message : source.messages) NoteLine("  " + message);
 }
 
+// What the file claims to know wholly is the operator's word: whoever gave a few records of his own sees it here.
+Status TellWhole(const std::string& path) {
+  BW_TRY(auto index, advisory::OpenIndex(path));
+  std::string names;
+  for (const std::string& ecosystem : advisory::Describe(*index).whole) names += (names.empty() ? "" : ", ") + ecosystem;
+  if (!names.empty()) NoteLine("taken for all that is known of " + names + ": there a package without a record reads as safe");
+  return {};
+}
+
 int Build(const DbArguments& a) {
   advisory::BuildOptions options;
   options.now = SystemClock().Now();
@@ -42,6 +51,7 @@ int Build(const DbArguments& a) {
   for (const auto& source : report->sources) TellSource(source);
   for (const auto& text : report->overridden) NoteLine("forced: " + text);
   NoteLine(a.out + ": " + std::to_string(report->records) + " records, " + FormatBytes(report->bytes) + ", data of " + FormatDate(report->data_date));
+  if (auto told = TellWhole(a.out); !told) return Fail(told.error());
   auto written = WriteOutput("", report->revision + "\n");
   return written ? kPass : Fail(written.error());
 }
@@ -55,7 +65,9 @@ std::string AsJson(const std::string& name, const advisory::Description& d, Time
     out.BeginObject().Field("name", source.name).Field("records", source.records).Field("errors", source.errors).Field("data_date", FormatTime(source.data_date)).EndObject();
   out.EndArray().Key("ecosystems").BeginObject();
   for (const auto& [ecosystem, packages] : d.ecosystems) out.Field(ecosystem, packages);
-  return out.EndObject().EndObject().Take() + "\n";
+  out.EndObject().Key("whole").BeginArray();
+  for (const std::string& ecosystem : d.whole) out.String(ecosystem);
+  return out.EndArray().EndObject().Take() + "\n";
 }
 
 std::string AsTable(const std::string& name, const advisory::Description& d, Time now) {
@@ -64,7 +76,10 @@ std::string AsTable(const std::string& name, const advisory::Description& d, Tim
   out += line("data of", FormatDate(d.data_date) + " (" + std::to_string((now - d.data_date).count() / 86'400'000) + " days old)");
   out += line("records", std::to_string(d.records) + " about " + std::to_string(d.packages) + " packages");
   for (const auto& source : d.sources) out += line("source", Printable(source.name) + ": " + std::to_string(source.records) + " records, " + FormatDate(source.data_date));
-  for (const auto& [ecosystem, packages] : d.ecosystems) out += line("ecosystem", Printable(ecosystem) + ": " + std::to_string(packages) + " packages");
+  for (const auto& [ecosystem, packages] : d.ecosystems) {
+    bool whole = std::find(d.whole.begin(), d.whole.end(), ecosystem) != d.whole.end();
+    out += line("ecosystem", Printable(ecosystem) + ": " + std::to_string(packages) + " packages, " + (whole ? "all that is known" : "a choice of records"));
+  }
   return out;
 }
 
