@@ -20,20 +20,19 @@ bool HasFix(const Record& record) {
   return std::any_of(record.ranges.begin(), record.ranges.end(), [](const Range& r) { return !r.fixed.empty(); });
 }
 
-// What `db build` is given is taken for the whole of what its source has, but not for ecosystems that it only mentions: one
-// record about npm in the dump of PyPI does not make npm known.
-void DeclareComplete(std::size_t first, Builder& builder) {
-  std::map<std::string_view, std::size_t> counts;
-  for (std::size_t i = first; i < builder.size(); ++i) ++counts[builder.records()[i].package.ecosystem];
-  const std::size_t all = builder.size() - first;
-  for (const auto& [ecosystem, count] : counts) {
-    if (count * 100 >= all) builder.Complete(ecosystem);
+// Only who gathered the sources knows whether they are all there is; a name that no record has is a mistake.
+Status DeclareWhole(const std::vector<std::string>& ecosystems, Builder& builder) {
+  for (const std::string& ecosystem : ecosystems) {
+    const auto& records = builder.records();
+    if (std::none_of(records.begin(), records.end(), [&](const Record& r) { return r.package.ecosystem == ecosystem; }))
+      return Error{Errc::kInvalid, fmt::format("the sources have no record of {}: they are not all that is known of it", Printable(ecosystem, 100))};
+    builder.Complete(ecosystem);
   }
+  return {};
 }
 
 // Reads one source into the builder.
 Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& options, Builder& builder) {
-  const std::size_t before = builder.size();
   SourceReport report{spec.path, spec.label, "", 0, 0, 0, 0, {}, kNever};
   const Feed* feed = nullptr;
   std::unique_ptr<FeedOutput> out;
@@ -64,7 +63,6 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
   // A date in the future would move every default `as_of` there.
   if (report.data_date != kNever && options.now != Time{}) report.data_date = std::min(report.data_date, options.now);
   builder.AddSource({report.label, report.records, report.errors, report.data_date});
-  if (feed->tells == Feed::Tells::kAll) DeclareComplete(before, builder);
   return report;
 }
 
@@ -166,6 +164,7 @@ Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<Sour
   }
   report.overridden = std::move(doubts);
   StampFixes(builder, before.get(), options.now);
+  BW_CHECK(DeclareWhole(options.whole, builder));
   BW_CHECK(AddStarter(options, builder));
   // From here on only the file's bytes: they are checked as a reader checks them before they take the old ones' place.
   BW_TRY(const std::string bytes, builder.Finish());

@@ -26,6 +26,8 @@ struct BuildOptions {
   Time now{};                      // stamps fixes first seen by this build; limits dates that sources state
   Force force = Force::kNo;        // swap in data that the checks below refuse
   Starter starter = Starter::kLeaveOut;
+  // Of these the sources are all that is known: a package without a record is safe. kInvalid where they have no record.
+  std::vector<std::string> whole = {};
 };
 
 struct SourceReport {

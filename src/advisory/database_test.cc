@@ -85,26 +85,24 @@ TEST_F(Database, BuildsFromFilesFoldersAndLabels) {
   EXPECT_EQ("2024-06-01", FormatDate(description.data_date));
 }
 
-// A source is whole for what it is about, not for what it mentions; what the starter set adds is never whole.
-TEST_F(Database, DeclaresWhatASourceCovers) {
-  const std::string other = R"({"id":"P-1","affected":[{"package":{"ecosystem":"PyPI","name":"p"},"versions":["1"]}]})" "\n";
-  const auto npm = Write("npm.jsonl", Lines(199) + other);
-  ASSERT_TRUE(BuildDatabase(out(), {SourceSpec::Parse(npm)}, {*ParseTime("2026-01-01"), Force::kNo, Starter::kInclude}).ok());
+// Records prove nothing about those that are missing: only the operator's word makes an ecosystem whole.
+TEST_F(Database, IsWholeByTheOperatorsWordAlone) {
+  const auto npm = Write("npm.jsonl", Lines(199));
+  BuildOptions options{*ParseTime("2026-01-01"), Force::kNo, Starter::kInclude, {}};
+  ASSERT_TRUE(BuildDatabase(out(), {SourceSpec::Parse(npm)}, options).ok());
   auto index = OpenIndex(out());
-  ASSERT_TRUE(index.ok());
-  EXPECT_TRUE((*index)->Covers("npm").complete);
-  EXPECT_FALSE((*index)->Covers("PyPI").complete);
-  EXPECT_FALSE((*index)->Covers("Debian:12").complete);
-  EXPECT_TRUE((*index)->Covers("Debian:12").any);
-  fs::remove(out());
-  // Debian's facts say what was fixed, and nothing of what is not: the starter set's own file, given again, makes no more of it.
-  const auto facts = Write("facts.jsonl", R"({"ecosystem":"Debian:12","source":"a","cve":"CVE-2024-1","fixed":"1.2-3"})" "\n");
-  ASSERT_TRUE(Build({npm, Write("pypi.jsonl", other), facts}).ok());
+  EXPECT_TRUE((*index)->Covers("npm").any);
+  EXPECT_FALSE((*index)->Covers("npm").complete);
+  EXPECT_TRUE(Describe(**index).whole.empty());
+  options.whole = {"npm"};
+  ASSERT_TRUE(BuildDatabase(out(), {SourceSpec::Parse(npm)}, options).ok());
   index = OpenIndex(out());
-  EXPECT_TRUE((*index)->Covers("PyPI").complete);
-  EXPECT_TRUE((*index)->Covers("Debian:12").any);
+  EXPECT_TRUE((*index)->Covers("npm").complete);
   EXPECT_FALSE((*index)->Covers("Debian:12").complete);
-  EXPECT_EQ((std::vector<std::string>{"PyPI", "npm"}), Describe(**index).whole);
+  EXPECT_EQ(std::vector<std::string>{"npm"}, Describe(**index).whole);
+  // What the starter set has of it makes it no whole, either.
+  options.whole = {"npm", "Debian:12"};
+  EXPECT_EQ(BuildDatabase(out(), {SourceSpec::Parse(npm)}, options).error().code, Errc::kInvalid);
 }
 
 TEST_F(Database, IsDeterministicAndClampsFutureDates) {

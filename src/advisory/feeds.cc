@@ -11,9 +11,9 @@ namespace bulwark::advisory {
 
 std::span<const Feed> Feeds() {
   static constexpr std::array kFeeds{
-      Feed{"debian", IsDebianFacts, ReadDebianFacts, Feed::Tells::kFixes},
-      Feed{"kev", IsKnownExploited, ReadKnownExploited, Feed::Tells::kAll},
-      Feed{"osv", IsOsv, ReadOsv, Feed::Tells::kAll},
+      Feed{"debian", IsDebianFacts, ReadDebianFacts},
+      Feed{"kev", IsKnownExploited, ReadKnownExploited},
+      Feed{"osv", IsOsv, ReadOsv},
   };
   return kFeeds;
 }

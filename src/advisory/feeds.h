@@ -45,8 +45,6 @@ struct Feed {
   bool (*recognizes)(const Document& first);  // by the first document of a source
   // kInvalid: the document is malformed and counts as one error; kLimit ends the source.
   Status (*read)(const Document& document, FeedOutput& out);
-  // Whether it can tell all that is known of a package. What lists fixes alone is silent where nothing is fixed yet.
-  enum class Tells { kAll, kFixes } tells;
 };
 
 std::span<const Feed> Feeds();  // the list, feeds.cc

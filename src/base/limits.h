@@ -19,6 +19,7 @@ inline constexpr std::uint64_t kManifestDescriptors = 4096;     // layers or chi
 inline constexpr std::uint64_t kStatementBytes = 16 * kMiB;     // in-toto statements that are parsed in the server
 inline constexpr std::uint64_t kStatementsBytes = 64 * kMiB;    // of all statements that one judgement of an index parses
 inline constexpr std::uint64_t kStatementCost = 64 * kKiB;      // what a smaller one counts against that
+inline constexpr std::uint64_t kHeldOfRepository = 4;           // of those for one repository
 inline constexpr std::uint64_t kHeldRequests = 16;              // that wait for a verdict at once; each holds a thread that serves requests
 inline constexpr std::uint64_t kJsonDepth = 64;
 inline constexpr std::uint64_t kApiBodyBytes = 1 * kMiB;

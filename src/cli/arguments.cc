@@ -120,8 +120,10 @@ void AddDb(CLI::App& root, Values& v) {
   build->add_option("--out,-o", v.db.out, "File to write")->required();
   build->add_option("sources", v.db.sources, "Files or directories: OSV, Debian facts, KEV; 'starter' for the built-in set")->required();
   build->add_flag("--force", v.db.force, "Accept a source with many errors or far fewer records than before");
-  Examples(build, "  bulwark db build --out advisories.bwa debian.jsonl osv/ known_exploited_vulnerabilities.json\n"
-                  "  bulwark db build --out advisories.bwa starter extra/\n");
+  build->add_option("--whole", v.db.whole, "Of these ecosystems the sources are all that is known, as a full dump is: a package without a record counts as safe")
+      ->delimiter(',')->allow_extra_args(false)->type_name("ECOSYSTEM,...");
+  Examples(build, "  bulwark db build --out advisories.bwa starter extra/                   some records: reports say so\n"
+                  "  bulwark db build --out advisories.bwa --whole npm,PyPI osv/npm osv/PyPI known_exploited_vulnerabilities.json\n");
   build->callback([&v] { v.db.verb = DbArguments::Verb::kBuild; v.chosen = {"db", v.db}; });
   auto* status = db->add_subcommand("status", "Show what an advisory file holds and how old it is");
   status->add_option("--db", v.db.database, "Advisory file (default: the starter data in this binary)");

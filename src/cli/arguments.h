@@ -31,7 +31,7 @@ struct ScanArguments {
 struct DbArguments {
   enum class Verb { kBuild, kStatus } verb = Verb::kStatus;
   std::string out, database, format;
-  std::vector<std::string> sources;
+  std::vector<std::string> sources, whole;
   bool force = false;
 };
 

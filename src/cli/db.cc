@@ -36,6 +36,7 @@ Status TellWhole(const std::string& path) {
 int Build(const DbArguments& a) {
   advisory::BuildOptions options;
   options.now = SystemClock().Now();
+  options.whole = a.whole;
   options.force = a.force ? advisory::Force::kYes : advisory::Force::kNo;
   std::vector<advisory::SourceSpec> sources;
   for (const auto& text : a.sources) {

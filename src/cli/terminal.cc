@@ -58,7 +58,7 @@ void ErrorLine(std::string_view message) {
 void NoteLine(std::string_view message) { ErrorText("bulwark: " + Printable(message) + "\n"); }
 
 Status WriteOutput(const std::string& path, std::string_view text) {
-  if (path.empty()) {
+  if (path.empty() || path == "-") {
     Status written = WriteAllTo(STDOUT_FILENO, text);
     return OutputIsUnread() ? Status() : written;
   }

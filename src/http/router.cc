@@ -184,6 +184,8 @@ awaitable<Response> Router::State::Serve(Request& request) {
   request.route = match.route ? match.index : unmatched;
   service::Caller caller;
   caller.remote = request.peer;
+  const std::string base = BaseUrlOf(request, options.external_url);
+  caller.registry = base.substr(base.find("://") + 3);
   caller.user_agent = request.headers.Get("User-Agent").substr(0, kUserAgentBytes);
   Call call{request, std::move(caller), request.id, std::move(match.parameters), {}};
   match.parameters = call.parameters;

@@ -121,7 +121,7 @@ bool Finder::HasData(const Matcher& matcher, const Subject& subject) {
   if (coverage && !coverage.complete) {
     gaps_.insert({image::GapKind::kPartial, "", "match",
                   fmt::format("the advisory data for {} is only a choice of records: a package without a finding is not known to be safe "
-                              "('bulwark db build' makes a full file)", Printable(ecosystem, 100))});
+                              "(full sources and 'bulwark db build --whole' change that)", Printable(ecosystem, 100))});
   }
   if (coverage) return true;
   gaps_.insert({matcher.without_data, "", "match", "no advisory data for " + Printable(subject.key.ecosystem, 100)});

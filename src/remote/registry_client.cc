@@ -85,6 +85,22 @@ std::string MessageOf(const std::string& body) {
   return Printable(out, kMessageLimit);
 }
 
+// The quoted strings of `299 - "text"`, unescaped, with "; " between them.
+std::string WarningTexts(std::string_view header) {
+  std::string out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < header.size(); ++i) {
+    if (header[i] == '"') {
+      quoted = !quoted;
+      if (quoted && !out.empty()) out += "; ";
+    } else if (quoted) {
+      if (header[i] == '\\' && i + 1 < header.size()) ++i;
+      out += header[i];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Error ToError(std::string_view doing, const net::HttpClientResponse& response) {
@@ -273,7 +289,7 @@ Result<std::string> RegistryClient::PutManifest(const std::string& reference, st
   request.follow_redirects = false;
   BW_TRY(auto response, Send(std::move(request), Want::kPush));
   if (response.status != 201) return ToError("push the manifest of " + image_.repository + " as " + reference, response);
-  return std::string(response.Header("warning").value_or(""));
+  return WarningTexts(response.Header("warning").value_or(""));
 }
 
 Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, const std::string& path, const std::string& json_body) {

@@ -173,11 +173,15 @@ Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest&
     BW_TRY(Verdicts verdicts, Current(repository, digest));
     if (verdicts[IndexOf(at)].decision.outcome != policy::Outcome::kPending) return verdicts;
     MutexLock lock(mutex_);
-    if (held_ >= limits::kHeldRequests) return verdicts;  // the rest of the requests must be served
+    // The rest of the requests must be served, and those for other repositories may wait too.
+    const bool full = held_ >= limits::kHeldRequests;
+    if (full || held_in_[repository] >= limits::kHeldOfRepository) return verdicts;
     ++held_;
+    ++held_in_[repository];
     bool in_time = true;
     while (in_time && announced_ == seen) in_time = judged_.wait_until(mutex_, deadline) != std::cv_status::timeout;
     --held_;
+    if (--held_in_[repository] == 0) held_in_.erase(repository);
     if (!in_time) return verdicts;
   }
 }

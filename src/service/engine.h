@@ -3,6 +3,7 @@
 // of facts, data, policy, exceptions, tags, children or time touches. Any thread.
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,6 +98,7 @@ class Engine {
   ConditionVariable judged_;
   std::uint64_t announced_ BW_GUARDED_BY(mutex_) = 0;
   std::uint64_t held_ BW_GUARDED_BY(mutex_) = 0;  // requests in WaitFor
+  std::map<storage::RepositoryId, std::uint64_t> held_in_ BW_GUARDED_BY(mutex_);
 };
 
 }  // namespace bulwark::service

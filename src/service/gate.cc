@@ -20,6 +20,7 @@ constexpr std::size_t kHoldersJudged = 8;    // of those, where the stored verdi
 
 // What the caller may do beyond an ordinary pull.
 struct Gate::Standing {
+  std::string name;  // of the repository, as the caller writes it
   storage::PrincipalId principal{};
   bool known = false;         // not a stranger
   bool writes = false;        // the request's token holds push or sign here
@@ -40,6 +41,7 @@ struct Gate::Standing {
 Result<Gate::Standing> Gate::StandingOf(const Caller& caller, const storage::Repository& repository) const {
   Standing out;
   const auth::Principal& principal = caller.principal;
+  out.name = caller.NameOf(repository.name);
   out.principal = storage::PrincipalId{principal.id};
   out.known = principal.kind != auth::PrincipalKind::kAnonymous;
   if (!out.known) return out;
@@ -70,7 +72,7 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
   const bool held = subject->quarantined && (push.outcome == Outcome::kDeny || push.outcome == Outcome::kPending);
   if (held) {
     if (auto exempt = standing.Exempts(held, subject->pushed_by)) return exempt;
-    *refusal = RefusalText("the image is quarantined", repository.name, digest, push);
+    *refusal = RefusalText("the image is quarantined", standing.name, digest, push);
     return std::optional<Pass>();
   }
   if (subject->evidence) return std::optional(Pass{});
@@ -82,7 +84,7 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
     pull = waited[IndexOf(PointOfUse::kPull)].decision;
     if (pull.outcome == Outcome::kAllow || pull.outcome == Outcome::kWarn) return std::optional(Pass{});
   }
-  *refusal = RefusalText("the pull is refused", repository.name, digest, pull);
+  *refusal = RefusalText("the pull is refused", standing.name, digest, pull);
   return std::optional<Pass>();
 }
 
@@ -133,11 +135,12 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   BW_TRY(Holders holders, HoldersOf(repository, digest));
   const Error unknown{Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + repository.name};
   if (!holders.presence) return unknown;
-  if (use == BlobUse::kExistence && standing.writes) return Pass{};
   const auto& uploaders = holders.presence->uploaders;
   const bool uploader =
       standing.known && std::find(uploaders.begin(), uploaders.end(), standing.principal) != uploaders.end();
+  // Another's upload that no manifest names is nobody else's business, not even that it is there.
   if (holders.read.empty()) return uploader ? Result<Pass>(Pass{}) : Result<Pass>(unknown);
+  if (use == BlobUse::kExistence && standing.writes) return Pass{};
   standing.writes = false;  // a pusher may read manifests of denied images, not their bytes
   // Else who pushes a copy of another's quarantined manifest would be the pusher of its layers.
   const bool came_first = !holders.more && holders.read.back().state.pushed_by == standing.principal;
@@ -197,7 +200,7 @@ Status Gate::Audit(const Caller& caller, const storage::Repository& repository, 
   return database_.Write([&](storage::Tx& tx) { return audit::Record(tx, event); });
 }
 
-std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest,
+std::string RefusalText(std::string_view what, const std::string& name, const Digest& digest,
                         const policy::Decision& decision) {
   std::string out = "DENIED: " + std::string(what) + ":";
   std::size_t shown = 0, more = 0;
@@ -212,7 +215,7 @@ std::string RefusalText(std::string_view what, const std::string& repository, co
   }
   if (shown == 0) out += " it has not been judged yet";
   if (more > 0) out += "; and " + std::to_string(more) + " more";
-  out += ". The whole report: bulwark why " + repository + "@" + digest.str();
+  out += ". The whole report: bulwark why " + name + "@" + digest.str();
   return out;
 }
 

@@ -59,7 +59,7 @@ class Gate {
 };
 
 // "DENIED: …" for a person: what was refused, by which rules, and where to read more.
-std::string RefusalText(std::string_view what, const std::string& repository, const Digest& digest,
+std::string RefusalText(std::string_view what, const std::string& name, const Digest& digest,
                         const policy::Decision& decision);
 
 }  // namespace bulwark::service

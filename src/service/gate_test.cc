@@ -148,6 +148,27 @@ TEST_F(GateTest, ACopyOfAQuarantinedImageOpensNoneOfItsBytes) {
   EXPECT_EQ(ReadBlob(carol, kApp, bad_.layers[0]), "");
 }
 
+TEST_F(GateTest, WhatNoManifestNamesBelongsToItsUploader) {
+  StartWith({}, IndexWith({}));
+  Must(PushBlob(alice_, kApp, good_.config));
+  Must(PushBlob(alice_, kApp, good_.layers[0]));
+  Caller carol = Pusher("carol", kApp);
+  EXPECT_EQ(registry().StatBlob(carol, Repo(kApp), DigestOf(good_.layers[0])).error().code, Errc::kNotFound);
+  auto taken = registry().PutManifest(carol, Repo(kApp), Ref("taken"), good_.media_type, good_.manifest, {});
+  EXPECT_EQ(taken.error().message.substr(0, 21), "MANIFEST_BLOB_UNKNOWN");
+  // Nor as a layer that need not be here.
+  Image elsewhere = good_;
+  const std::string layer = "image.layer.v1.tar";
+  for (auto at = elsewhere.manifest.find(layer); at != std::string::npos; at = elsewhere.manifest.find(layer, at + 40))
+    elsewhere.manifest.replace(at, layer.size(), "image.layer.nondistributable.v1.tar");
+  Must(PushBlob(carol, kApp, good_.config));
+  (void)registry().PutManifest(carol, Repo(kApp), Ref("taken"), elsewhere.media_type, elsewhere.manifest, {});
+  EXPECT_NE(ReadBlob(carol, kApp, good_.layers[0]), "");
+  // With her own upload, of the same bytes, she has them.
+  Must(Push(carol, kApp, good_, "v1"));
+  EXPECT_EQ(ReadBlob(carol, kApp, good_.layers[0]), "");
+}
+
 TEST_F(GateTest, NewDataDeniesAtOnceAndFreesSlowly) {
   StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith({}));
   PushBoth();

@@ -1,5 +1,8 @@
 #include "service/layer_store.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,6 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kRecent = 64;                    // records held in memory for the manifest that follows
+constexpr std::size_t kSavesWaiting = 16;              // records that wait to be packed and stored
 constexpr milliseconds kPatience{200};                 // between looks at whether to stop
 constexpr milliseconds kAnalysisTime{15 * 60 * 1000};  // longest wait for one worker; then a blind gap
 
@@ -73,24 +77,39 @@ void LayerStore::Start(const Digest& digest, std::shared_ptr<Pending> pending) {
 void LayerStore::Run(const Digest& digest, const std::shared_ptr<Pending>& pending) {
   auto record = Make(digest, *pending);
   pending->follower.reset();
-  LayerRecordPtr shared = record ? std::make_shared<const image::LayerRecord>(*std::move(record)) : nullptr;
+  LayerRecordPtr shared;
+  std::optional<Error> failed;
+  if (record) shared = std::make_shared<const image::LayerRecord>(*std::move(record));
+  else failed = record.error();
   {
     // Whoever waits gets the record now; the database follows (a verdict rests on the inventory, which is stored with
     // it).
     MutexLock lock(mutex_);
     pending->record = shared;
-    if (!shared) pending->failed = record.error();
+    pending->failed = std::move(failed);
     pending->done = true;
   }
   changed_.notify_all();
   if (!shared) return End(digest, pending);
   Remember(digest, shared);
-  saver_.Post([this, digest, pending, shared] {
-    StepBack();
+  auto save = [this, digest, pending, shared] {
+    if (IsReplaced(digest, shared)) return End(digest, pending);  // by one that knows more
     if (Status saved = Save(digest, *shared); !saved)
       LogError("layer record of " + digest.str() + ": " + saved.error().message);
     End(digest, pending);
+  };
+  // So many wait that they would cost more memory than the time is worth.
+  if (saver_.waiting() >= kSavesWaiting) return save();
+  saver_.Post([save] {
+    StepBack();
+    save();
   });
+}
+
+bool LayerStore::IsReplaced(const Digest& digest, const LayerRecordPtr& record) const {
+  MutexLock lock(mutex_);
+  return std::any_of(recent_.begin(), recent_.end(),
+                     [&](const auto& item) { return item.first == digest && item.second != record; });
 }
 
 void LayerStore::End(const Digest& digest, const std::shared_ptr<Pending>& pending) {
@@ -122,6 +141,11 @@ Result<image::LayerRecord> LayerStore::Make(const Digest& digest, Pending& pendi
 }
 
 Result<bool> LayerStore::IsKnown(const Digest& digest) const {
+  {
+    MutexLock lock(mutex_);  // the database follows
+    for (const auto& [known, record] : recent_)
+      if (known == digest && record->complete) return true;
+  }
   BW_TRY(auto found, database_.Read([&](const storage::ReadTx& tx) {
     return tx.Int("SELECT complete FROM layer_records WHERE digest = ?1 AND set_version = ?2 AND limits_version = ?3",
                   {digest.str(), catalog::kSetVersion, limits::kLimitsVersion});

@@ -46,6 +46,7 @@ class LayerStore {
   struct Pending;
   void Start(const Digest& digest, std::shared_ptr<Pending> pending) BW_REQUIRES(mutex_);
   void Run(const Digest& digest, const std::shared_ptr<Pending>& pending);
+  bool IsReplaced(const Digest& digest, const LayerRecordPtr& record) const;
   void End(const Digest& digest, const std::shared_ptr<Pending>& pending);
   Result<image::LayerRecord> Make(const Digest& digest, Pending& pending);
   Result<LayerRecordPtr> Load(const Digest& digest) const;  // null: none of the current versions

@@ -33,12 +33,13 @@ Result<std::optional<storage::Manifest>> Resolve(const storage::ReadTx& tx, stor
   return storage::FindManifest(tx, repository, std::get<Digest>(reference));
 }
 
-std::vector<std::string> Warnings(const Prepared& prepared) {
+std::vector<std::string> Warnings(const Caller& caller, const Prepared& prepared) {
+  const std::string name = caller.NameOf(prepared.material.repository);
   std::vector<std::string> out;
   const policy::Decision& push = prepared.At(policy::PointOfUse::kPush);
   if (push.outcome == policy::Outcome::kDeny) {
     std::string text =
-        RefusalText("stored, but quarantined", prepared.material.repository, prepared.material.subject.digest, push);
+        RefusalText("stored, but quarantined", name, prepared.material.subject.digest, push);
     out.push_back(text.substr(text.find(": ") + 2));
     return out;
   }
@@ -46,8 +47,7 @@ std::vector<std::string> Warnings(const Prepared& prepared) {
     if (reason.effect == policy::Effect::kWarn && out.size() < kShownWarnings) out.push_back(reason.message);
   const policy::Decision& pull = prepared.At(policy::PointOfUse::kPull);
   if (pull.outcome == policy::Outcome::kDeny) {
-    std::string text = RefusalText("pulls of it will be refused", prepared.material.repository,
-                                   prepared.material.subject.digest, pull);
+    std::string text = RefusalText("pulls of it will be refused", name, prepared.material.subject.digest, pull);
     out.push_back(text.substr(text.find(": ") + 2));
   }
   return out;
@@ -115,7 +115,8 @@ Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name
 
 Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& name, const Incoming& incoming) {
   BW_TRY(auto missing, d_.database.Read([&](const storage::ReadTx& tx) {
-    return storage::MissingBlobs(tx, incoming.repository.id, incoming.edges, d_.clock.Now());
+    return storage::MissingBlobs(tx, incoming.repository.id, incoming.edges, storage::PrincipalId{caller.principal.id},
+                                 d_.clock.Now());
   }));
   if (!missing.empty())
     return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: upload " + missing.front().str() + " first"};
@@ -169,7 +170,7 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
     });
     if (stored) {
       d_.engine.Announce();
-      return PushedManifest{incoming.digest, manifest.subject, push.tags, Warnings(prepared)};
+      return PushedManifest{incoming.digest, manifest.subject, push.tags, Warnings(caller, prepared)};
     }
     if (verdict || verdict.error().code != Errc::kConflict) return FromStorage(stored.error());
   }

@@ -105,10 +105,10 @@ struct PutOutcome {
   std::optional<Digest> replaced;  // what the tag pointed to before, if something else
 };
 
-// The required blobs of `edges` that this repository does not hold by an edge or a live lease: knowing a digest is no
-// permission. Each digest once, in the order of `edges`.
+// The required blobs of `edges` that this repository does not hold by an edge or a live lease of `by`: knowing the digest
+// of what another has sent is no permission. Each digest once, in the order of `edges`.
 Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges,
-                                         Time now);
+                                         PrincipalId by, Time now);
 // Stores the manifest with its edges and moves the tag. Children and subject may be absent (DESIGN 2.3).
 // kNotFound naming the missing blobs (MANIFEST_BLOB_UNKNOWN); kInvalid: a blob's size is not the descriptor's;
 // kLimit: limits::kManifestBytes, kManifestDescriptors.

@@ -20,13 +20,14 @@ Result<bool> IsReferenced(const ReadTx& tx, RepositoryId repository, const Diges
 }  // namespace
 
 Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest,
-                                                  Time now) {
+                                                  Time now, std::optional<PrincipalId> by) {
   BW_TRY(auto size,
          tx.Int("SELECT b.size FROM blobs b JOIN repositories r ON r.id = ?2 AND r.name IS NOT NULL "
                 "WHERE b.digest = ?1 AND b.domain = 0 AND b.dead = 0 AND "
                 "(EXISTS (SELECT 1 FROM edges e WHERE e.digest = ?1 AND e.repository_id = ?2 AND e.kind = 1) OR "
-                "EXISTS (SELECT 1 FROM leases l WHERE l.repository_id = ?2 AND l.digest = ?1 AND l.until > ?3))",
-                {digest.str(), repository, now}));
+                "EXISTS (SELECT 1 FROM leases l WHERE l.repository_id = ?2 AND l.digest = ?1 AND l.until > ?3 "
+                "AND (?4 IS NULL OR l.principal_id = ?4)))",
+                {digest.str(), repository, now, by ? Param(*by) : Param(nullptr)}));
   return size ? std::optional(static_cast<std::uint64_t>(*size)) : std::nullopt;
 }
 

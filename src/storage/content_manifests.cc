@@ -64,10 +64,11 @@ Status InsertEdge(Tx& tx, RepositoryId repository, ManifestId manifest, const Ed
              {manifest, edge.kind, edge.digest.str(), size, repository});
 }
 
-Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewManifest& manifest, Time now) {
+Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewManifest& manifest, PrincipalId pushed_by,
+                   Time now) {
   for (const Edge& edge : manifest.edges) {
     if (edge.kind == EdgeKind::kBlob) {
-      BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now));
+      BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now, pushed_by));
       if (!held) continue;  // not required: MissingBlobs found nothing amiss
       if (edge.size && *edge.size != *held)
         return Error{Errc::kInvalid, "the descriptor of " + edge.digest.str() + " says " + std::to_string(*edge.size) +
@@ -82,7 +83,7 @@ Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewMani
 
 Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewManifest& manifest, PrincipalId pushed_by,
                                   Time now) {
-  BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, now));
+  BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, pushed_by, now));
   if (!missing.empty()) return BlobsUnknown(missing);
   const std::string subject = manifest.subject ? manifest.subject->str() : "";
   BW_CHECK(tx.Exec(
@@ -92,19 +93,19 @@ Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewMani
        manifest.annotations, manifest.subject ? Param(subject) : Param(nullptr), manifest.bytes.size(), now, pushed_by,
        manifest.bytes}));
   const ManifestId id{tx.last_insert_id()};
-  BW_CHECK(InsertEdges(tx, repository, id, manifest, now));
+  BW_CHECK(InsertEdges(tx, repository, id, manifest, pushed_by, now));
   return id;
 }
 
 }  // namespace
 
 Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId repository, std::span<const Edge> edges,
-                                         Time now) {
+                                         PrincipalId by, Time now) {
   std::vector<Digest> missing;
   std::unordered_set<Digest> seen;
   for (const Edge& edge : edges) {
     if (edge.kind != EdgeKind::kBlob || !edge.required || !seen.insert(edge.digest).second) continue;
-    BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now));
+    BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now, by));
     if (!held) missing.push_back(edge.digest);
   }
   return missing;
@@ -165,7 +166,7 @@ Result<std::vector<Edge>> EdgesOf(const ReadTx& tx, ManifestId id) {
                      BW_TRY(edge.digest, StoredDigest(row.Text(1)));
                      if (!row.IsNull(2)) edge.size = static_cast<std::uint64_t>(row.Int(2));
                      edge.required = edge.kind == EdgeKind::kBlob;
-                     out.push_back(std::move(edge));
+                     out.push_back(edge);
                      return true;
                    }));
   return out;

@@ -23,9 +23,10 @@ enum class LeaseKind { kTouched = 0, kHasBytes = 1 };
 Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, PrincipalId principal, LeaseKind kind,
                   Time now);
 
-// The size of a blob that this repository holds by an edge or a live lease, unless it is being collected.
+// The size of a blob that this repository holds by an edge or a live lease (of `by`, if given), unless it is being
+// collected.
 Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest,
-                                                  Time now);
+                                                  Time now, std::optional<PrincipalId> by = std::nullopt);
 
 // Runs a statement for its effect.
 Status Run(Tx& tx, std::string_view sql, std::initializer_list<Param> params);

@@ -101,7 +101,7 @@ TEST_F(ContentTest, KnowingADigestIsNoPermission) {
   EXPECT_EQ(put.error().message, "blobs unknown to the repository: " + elsewhere.str() + ", " + nowhere.str());
   const Edge edges[] = {
       {EdgeKind::kBlob, nowhere, {}, true}, {EdgeKind::kBlob, here, {}, true}, {EdgeKind::kBlob, nowhere, {}, true}};
-  EXPECT_EQ(Read([&](const ReadTx& tx) { return MissingBlobs(tx, app_, edges, now_); }).value(),
+  EXPECT_EQ(Read([&](const ReadTx& tx) { return MissingBlobs(tx, app_, edges, kAlice, now_); }).value(),
             std::vector<Digest>{nowhere});
   // An existing manifest elsewhere that holds the blob helps nobody here either.
   Put(other_, {.body = "o", .blobs = {elsewhere}});

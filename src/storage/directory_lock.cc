@@ -1,6 +1,8 @@
 #include "storage/directory_lock.h"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -20,6 +22,20 @@ std::string HolderOf(int fd) {
   return n > 0 ? Printable(Trim(std::string_view(text, static_cast<std::size_t>(n)))) : std::string();
 }
 
+// A server that was killed while it started a worker: the child holds the lock until it has become that worker, or died.
+constexpr std::chrono::milliseconds kPatience{2000}, kPause{20};
+
+// 0, or the errno.
+int LockSoon(int fd) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int why = errno;
+    if (why != EWOULDBLOCK || std::chrono::steady_clock::now() >= end) return why;
+    std::this_thread::sleep_for(kPause);
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<DirectoryLock> DirectoryLock::Take(const std::string& directory) {
@@ -27,8 +43,9 @@ Result<DirectoryLock> DirectoryLock::Take(const std::string& directory) {
   const std::string path = directory + "/lock";
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return ErrnoError("open " + path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return ErrnoError("lock " + path);
+  if (const int failed = LockSoon(fd.get()); failed != 0) {
+    errno = failed;
+    if (failed != EWOULDBLOCK) return ErrnoError("lock " + path);
     std::string holder = HolderOf(fd.get());
     return Error{Errc::kConflict, "the data directory " + directory + " is in use by another process" +
                                       (holder.empty() ? "" : " (pid " + holder + ")")};

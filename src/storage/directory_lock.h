@@ -8,10 +8,12 @@
 
 namespace bulwark::storage {
 
-// Holds flock(2) on DIRECTORY/lock until it is destroyed; the kernel lets go of it when the process dies.
+// Holds flock(2) on DIRECTORY/lock until it is destroyed; the kernel lets go of it when the process dies, and a child that
+// it was just starting.
 class DirectoryLock {
  public:
-  // Makes the directory (0700) if it is absent. kConflict: another process holds it (its pid is in the message).
+  // Makes the directory (0700) if it is absent. kConflict: another process holds it, for 2 s now (its pid
+  // is in the message).
   static Result<DirectoryLock> Take(const std::string& directory);
 
  private:

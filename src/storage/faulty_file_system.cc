@@ -227,7 +227,9 @@ std::optional<FaultyFileSystem::Fault> FaultyFileSystem::Due(Call call) const {
   MutexLock lock(mutex_);
   if (paused_) return std::nullopt;
   ++calls_;
-  if (due_ == 0 || (matches_ && !matches_(call)) || --due_ > 0) return std::nullopt;
+  if (due_ == 0 || (matches_ && !matches_(call))) return std::nullopt;
+  --due_;
+  if (due_ > 0) return std::nullopt;
   failed_ = true;
   return fault_;
 }

@@ -38,7 +38,7 @@ def make_database(folder):
     for record in ADVISORIES:
         (sources / (record["id"] + ".json")).write_text(json.dumps(record))
     out = pathlib.Path(folder) / "advisories.bwa"
-    return out, harness.bulwark("db", "build", "--out", out, sources)
+    return out, harness.bulwark("db", "build", "--out", out, "--whole", "Debian:12,npm", sources)
 
 
 def pack(path, files):
@@ -350,7 +350,7 @@ class BadInput(Files):
 
 class Small(Files):
     def test_db(self):
-        again = harness.bulwark("db", "build", "--out", self.folder / "again.bwa", self.folder / "osv")
+        again = harness.bulwark("db", "build", "--out", self.folder / "again.bwa", "--whole=Debian:12,npm", self.folder / "osv")
         self.assertEqual((self.folder / "again.bwa").read_bytes(), self.database.read_bytes())  # deterministic
         self.assertIn("3 records", again.stderr)
         status = json.loads(harness.bulwark("db", "status", "--db", self.database).stdout)
