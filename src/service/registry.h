@@ -27,7 +27,7 @@ struct Caller {
   auth::Principal principal;
   std::string remote;      // address of the socket's peer
   std::string user_agent;  // cut to 200 bytes
-  std::string registry;    // host[:port] under which it reached us, for names of images in messages; empty if unknown
+  std::string registry = {};  // host[:port] under which it reached us, for names of images in messages; empty if unknown
 
   std::string NameOf(const std::string& repository) const {
     return registry.empty() ? repository : registry + "/" + repository;
