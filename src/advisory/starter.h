@@ -8,6 +8,8 @@
 
 namespace bulwark::advisory {
 
+inline constexpr std::string_view kStarterLabel = "starter-";  // how the labels of its sources begin
+
 // The texts as they are in data/starter; their first lines describe their form.
 struct StarterTexts {
   std::string_view debian, language, cvss, kev;

@@ -71,7 +71,7 @@ TEST_F(CollectorTest, CollectsAfterTheLastManifestIsGone) {
   const Digest blob = *Upload(app_, kAlice, "b");
   const Digest one = Put(app_, {.body = "1", .blobs = {blob}});
   ASSERT_TRUE(Write([&](Tx& tx) { return Mount(tx, app_, other_, blob, kBob, now_); }));
-  const Digest two = Put(other_, {.body = "2", .blobs = {blob}});
+  const Digest two = Put(other_, {.body = "2", .blobs = {blob}, .by = kBob});
   Step(limits::kBlobLease);
   Run();
   ASSERT_TRUE(Write([&](Tx& tx) { return DeleteManifest(tx, app_, one); }));

@@ -29,6 +29,7 @@ struct PutArgs {
   std::string annotations = {};
   std::optional<std::uint64_t> blob_size = {};
   bool required = true;
+  PrincipalId by = kAlice;
 };
 
 inline RepoName Repo(std::string_view name) { return *RepoName::Parse(name); }
@@ -88,7 +89,7 @@ class ContentFixture : public ::testing::Test {
     m.bytes = AsBytes(args.body);
     std::optional<TagName> tag;
     if (!args.tag.empty()) tag = TagOf(args.tag);
-    return Write([&](Tx& tx) { return PutManifest(tx, repository, m, tag, kAlice, now_); });
+    return Write([&](Tx& tx) { return PutManifest(tx, repository, m, tag, args.by, now_); });
   }
 
   Digest Put(RepositoryId repository, const PutArgs& args) {

@@ -104,8 +104,12 @@ TEST_F(ContentTest, KnowingADigestIsNoPermission) {
   EXPECT_EQ(Read([&](const ReadTx& tx) { return MissingBlobs(tx, app_, edges, kAlice, now_); }).value(),
             std::vector<Digest>{nowhere});
   // An existing manifest elsewhere that holds the blob helps nobody here either.
-  Put(other_, {.body = "o", .blobs = {elsewhere}});
+  Put(other_, {.body = "o", .blobs = {elsewhere}, .by = kBob});
   EXPECT_EQ(TryPut(app_, {.body = "m", .blobs = {elsewhere}}).error().code, Errc::kNotFound);
+  // Nor is what another has sent to the same repository anybody's until a manifest there names it.
+  EXPECT_EQ(TryPut(app_, {.body = "m", .blobs = {here}, .by = kBob}).error().code, Errc::kNotFound);
+  Put(app_, {.body = "m", .blobs = {here}});
+  EXPECT_TRUE(TryPut(app_, {.body = "n", .blobs = {here}, .by = kBob}));
 }
 
 TEST_F(ContentTest, LeaseRunsOutAndEdgeStays) {
@@ -220,7 +224,7 @@ TEST_F(ContentTest, WhoRefersToABlob) {
   const Digest layer = AddBlob(app_, kAlice, "layer");
   const Digest one = Put(app_, {.body = "1", .blobs = {layer}}), two = Put(app_, {.body = "2", .blobs = {layer}});
   ASSERT_TRUE(Write([&](Tx& tx) { return Mount(tx, app_, other_, layer, kBob, now_); }));
-  const Digest three = Put(other_, {.body = "3", .blobs = {layer}});
+  const Digest three = Put(other_, {.body = "3", .blobs = {layer}, .by = kBob});
   std::vector<Digest> seen;
   auto collect = [&](ManifestId, const Digest& d) {
     seen.push_back(d);
@@ -285,7 +289,7 @@ TEST_F(ContentTest, MountNeedsTheBlobInItsSource) {
   EXPECT_EQ(Write([&](Tx& tx) { return Mount(tx, other_, app_, layer, kBob, now_); }).error().code, Errc::kNotFound);
   ASSERT_TRUE(Write([&](Tx& tx) { return Mount(tx, app_, other_, layer, kBob, now_); }));
   EXPECT_EQ(PresenceOf(other_, layer)->uploaders, std::vector<PrincipalId>{kBob});
-  EXPECT_TRUE(TryPut(other_, {.body = "m", .blobs = {layer}}));
+  EXPECT_TRUE(TryPut(other_, {.body = "m", .blobs = {layer}, .by = kBob}));
 }
 
 TEST_F(ContentTest, UnlinkBlob) {
