@@ -116,7 +116,7 @@ std::string PackageTable(const catalog::Inventory& inventory) {
 int RunScan(const ScanArguments& a) {
   auto report = MakeReport(a);
   if (!report) return FailAtRegistry(report.error());
-  if (a.database.empty()) NoteLine("judged by the starter data in this binary, a small choice of advisories; 'bulwark db build' makes a full file for --db");
+  if (a.database.empty()) NoteLine("judged by the starter data in this binary, a small choice of advisories; 'bulwark db build' makes a file of more for --db");
   if (report->inventory.packages.empty()) NoteLine("no package database, lock file or known program was found in " + a.target + ": nothing was compared with the advisories");
   auto written = WriteOutput(a.output, Render(*report, a.format, !a.output.empty()));
   if (!written) return Fail(written.error());

@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "catalog/cataloger.h"
-#include "service/codec.h"
 
 namespace bulwark::service {
 namespace {
