@@ -214,12 +214,16 @@ Status Manifests::Delete(const Caller& caller, const RepoName& name, const Refer
 
 Result<ReferrersPage> Manifests::Referrers(const Caller& caller, const RepoName& name, const Digest& subject,
                                            const std::optional<std::string>& artifact_type, std::string_view after) {
-  BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "referrers.list"));
+  BW_CHECK(d_.rights.Require(caller, name.str(), auth::Verb::kPull, "referrers.list"));
   storage::PageRequest page;
   page.limit = limits::kPageMaximum;
   page.after = after;
-  BW_TRY(auto found, d_.database.Read([&](const storage::ReadTx& tx) {
-    return storage::Referrers(tx, repository.id, subject, artifact_type, page);
+  // Nobody has pushed there yet: an empty list, for to clients a 404 says that this registry has no referrers API
+  // (distribution-spec 1.1, "Listing Referrers").
+  BW_TRY(auto found, d_.database.Read([&](const storage::ReadTx& tx) -> Result<storage::Page<storage::Referrer>> {
+    BW_TRY(auto repository, storage::ResolveRepository(tx, name));
+    if (!repository) return storage::Page<storage::Referrer>{};
+    return storage::Referrers(tx, repository->id, subject, artifact_type, page);
   }));
   ReferrersPage out;
   out.next = std::move(found.next);

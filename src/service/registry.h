@@ -126,7 +126,8 @@ class Registry {
   virtual Result<Page> ListTags(const Caller&, const RepoName&, std::size_t n, std::string_view last) = 0;
   virtual Result<Page> ListRepositories(const Caller&, std::size_t n,
                                         std::string_view last) = 0;  // those the caller may see
-  // One page, limited in bytes; `after`: the `next` of the page before, or empty.
+  // One page, limited in bytes; `after`: the `next` of the page before, or empty. Empty also for a repository that is not
+  // there, where the caller has the right to pull.
   virtual Result<ReferrersPage> Referrers(const Caller&, const RepoName&, const Digest& subject,
                                           const std::optional<std::string>& artifact_type, std::string_view after) = 0;
 };

@@ -229,6 +229,11 @@ TEST_F(RegistryTest, ReferrersStayInTheirRepository) {
   EXPECT_EQ(list[0].annotations_json, R"({"a":"b"})");
   EXPECT_TRUE(Must(registry().Referrers(As("pat"), Repo("team-a/app"), image_.digest(), "text/plain", "")).items.empty());
   EXPECT_FALSE(registry().Referrers(As("bob"), Repo("team-a/app"), image_.digest(), std::nullopt, ""));
+  // Not there: empty for whom it would belong to, and as before for strangers.
+  EXPECT_TRUE(Must(registry().Referrers(alice_, Repo("team-a/app"), DigestOf("x"), std::nullopt, "")).items.empty());
+  EXPECT_TRUE(Must(registry().Referrers(As("alice"), Repo("team-a/nil"), DigestOf("x"), std::nullopt, "")).items.empty());
+  EXPECT_EQ(registry().Referrers(As("bob"), Repo("team-a/nil"), DigestOf("x"), std::nullopt, "").error().message,
+            "NAME_UNKNOWN: no repository team-a/nil");
   Must(Push(Pusher("bob", "team-b/x"), "team-b/x", ImageOf({}), "v1"));
   EXPECT_TRUE(Must(registry().Referrers(As("bob"), Repo("team-b/x"), image_.digest(), std::nullopt, "")).items.empty());
 }
