@@ -132,10 +132,14 @@ class FakeRegistry final : public service::Registry {
     uploads_[id] = {name.str(), "", false};
     return service::UploadState{id, 0};
   }
-  Result<std::optional<service::BlobStat>> MountBlob(const Caller&, const RepoName& to, const Digest& digest,
+  Result<std::optional<service::BlobStat>> MountBlob(const Caller& caller, const RepoName& to, const Digest& digest,
                                                      const std::optional<RepoName>& from) override {
     MutexLock lock(mutex_);
     if (!from) return std::optional<service::BlobStat>();
+    const auto& scopes = caller.principal.scopes;
+    const auto names_source = [&](const auth::Scope& scope) { return scope.repository == from->str(); };
+    if (scopes && std::none_of(scopes->begin(), scopes->end(), names_source))
+      return Error{Errc::kUnauthenticated, "the token is not for " + from->str()};
     auto found = FindBlob(*from, digest);
     if (!found.ok()) return std::optional<service::BlobStat>();
     repositories_[to.str()].blobs[digest] = **found;

@@ -103,7 +103,9 @@ struct Router::State {
   Match Find(const Request& request) const;
   std::optional<Response> Admit(const Match& match, Call& call);
   Response Refuse(const Match& match, const Call& call, Refusal refusal);
-  Response Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error);
+  Response Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error,
+                           std::string_view missing_scope = {});
+  Response Failed(const Match& match, const Call& call, const Error& error);
   ThreadPool& LaneOf(const Match& match);
   std::string NewId();
   void Observe(const net::Exchange& exchange);
@@ -187,10 +189,10 @@ awaitable<Response> Router::State::Serve(Request& request) {
   const std::string base = BaseUrlOf(request, options.external_url);
   caller.registry = base.substr(base.find("://") + 3);
   caller.user_agent = request.headers.Get("User-Agent").substr(0, kUserAgentBytes);
-  Call call{request, std::move(caller), request.id, std::move(match.parameters), {}};
+  Call call{request, std::move(caller), request.id, std::move(match.parameters), {}, {}};
   match.parameters = call.parameters;
   auto answer = co_await Dispatch(request, match, call);
-  Response response = answer.ok() ? *std::move(answer) : ErrorResponse(answer.error(), StyleOf(request.raw_path));
+  Response response = answer.ok() ? *std::move(answer) : Failed(match, call, answer.error());
   request.who = call.caller.principal.name;
   AddCommonHeaders(request, response);
   co_return response;
@@ -268,7 +270,13 @@ Response Router::State::Refuse(const Match& match, const Call& call, Refusal ref
   return response;
 }
 
-Response Router::State::Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error) {
+Response Router::State::Failed(const Match& match, const Call& call, const Error& error) {
+  if (error.code != Errc::kUnauthenticated || call.missing_scope.empty()) return ErrorResponse(error, StyleOf(call.request.raw_path));
+  return Unauthenticated(match, call.request, error, "insufficient_scope", call.missing_scope);
+}
+
+Response Router::State::Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error,
+                                        std::string_view missing_scope) {
   const ErrorStyle style = StyleOf(request.raw_path);
   Response response = ErrorResponse(error, style);
   const bool by_password = match.route && (match.route->access == Access::kPasswordOnly || match.route->access == Access::kSelf);
@@ -278,6 +286,7 @@ Response Router::State::Unauthenticated(const Match& match, const Request& reque
   }
   std::string scope = match.route ? ScopeFor(match.route->access, match.has_name(), match.repository()) : "";
   if (request.raw_path == "/v2/_catalog") scope = "registry:catalog:*";
+  if (!missing_scope.empty()) scope.append(scope.empty() ? "" : " ").append(missing_scope);
   response.Set("WWW-Authenticate", BearerChallenge(BaseUrlOf(request, options.external_url), scope, challenge_error));
   return response;
 }

@@ -45,6 +45,9 @@ struct Call {
   std::string_view Param(std::string_view name) const;  // "" if the pattern has none of that name
   std::string_view Header(std::string_view name) const { return request.headers.Get(name); }
   net::QueryParameters query;
+  // Set by a handler that answers kUnauthenticated because the token lacks more than the route's right: the scope that the
+  // challenge also names.
+  std::string missing_scope;
 };
 
 // Three kinds; the latter two run on the threads of their lane and may block.

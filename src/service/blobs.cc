@@ -64,7 +64,11 @@ Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoNam
   if (!from) return upload_instead;
   // Whatever stands in the way, the answer is the same: upload it. A refusal to read there is in the audit log.
   BW_TRY(bool reads, d_.rights.Holds(caller.principal, auth::Verb::kPull, from->str()));
-  if (!reads) return upload_instead;
+  if (!reads) {
+    BW_TRY(bool owner_reads, d_.rights.OwnerHolds(caller.principal, auth::Verb::kPull, from->str()));
+    if (!owner_reads) return upload_instead;
+    return Error{Errc::kUnauthenticated, "the token is not for " + from->str()};  // clients then ask for one that is
+  }
   BW_TRY(auto source,
          d_.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, *from); }));
   if (!source) return upload_instead;

@@ -206,6 +206,9 @@ TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
   Caller bob = Pusher("bob", "team-b/x");
   EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, Repo("team-a/app"))));
   EXPECT_FALSE(Must(registry().MountBlob(bob, Repo("team-b/x"), layer, std::nullopt)));
+  // A token narrows its owner: carol may read the source, not by this one. Bob learns nothing by asking.
+  EXPECT_EQ(registry().MountBlob(Pusher("carol", "team-a/y"), Repo("team-a/y"), layer, Repo("team-a/app")).error().code,
+            Errc::kUnauthenticated);
   Caller carol = As("carol");
   carol.principal.scopes =
       std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};

@@ -151,10 +151,13 @@ Result<StartQuery> ParseStart(const net::QueryParameters& query) {
 }
 
 // A mount, or else a new session.
-Result<Response> MountOrStart(const Call& call, const RepoName& name, const StartQuery& query, RegistryDeps& deps) {
+Result<Response> MountOrStart(Call& call, const RepoName& name, const StartQuery& query, RegistryDeps& deps) {
   if (query.mount) {
-    BW_TRY(const auto mounted, deps.registry.MountBlob(call.caller, name, *query.mount, query.from));
-    if (mounted) return BlobCreated(name, mounted->digest);
+    auto mounted = deps.registry.MountBlob(call.caller, name, *query.mount, query.from);
+    if (!mounted.ok() && query.from && mounted.error().code == Errc::kUnauthenticated)
+      call.missing_scope = "repository:" + query.from->str() + ":pull";
+    if (!mounted.ok()) return std::move(mounted).error();
+    if (*mounted) return BlobCreated(name, (*mounted)->digest);
   }
   BW_TRY(const UploadState state, deps.registry.StartUpload(call.caller, name));
   return UploadAnswer(202, name, state);
