@@ -1,8 +1,13 @@
+#include <set>
+
 #include "audit/audit.h"
 #include "service/registry_parts.h"
 
 namespace bulwark::service {
 namespace {
+
+constexpr std::size_t kMountSources = 4;       // that hold the blob: tried for a mount that names none
+constexpr std::size_t kReferencesRead = 1000;  // to find them
 
 // A refusal of the gate is audited; "not here" is not.
 Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repository& repository, const Digest& digest,
@@ -11,6 +16,75 @@ Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repos
   if (!pass && pass.error().code == Errc::kDenied)
     return d.rights.Refuse(caller, "blob.pull", repository.name + "@" + digest.str(), pass.error());
   return pass;
+}
+
+// Repositories that refer to the blob, whoever may see them.
+Result<std::vector<storage::Repository>> Referring(RegistryDeps& d, const Digest& digest) {
+  return d.database.Read([&](const storage::ReadTx& tx) -> Result<std::vector<storage::Repository>> {
+    std::set<storage::RepositoryId> ids;
+    std::size_t read = 0;
+    BW_CHECK(storage::EachReferencingAnywhere(tx, storage::EdgeKind::kBlob, digest,
+                                              [&](storage::RepositoryId id, storage::ManifestId, const Digest&) {
+                                                ids.insert(id);
+                                                return ++read < kReferencesRead;
+                                              }));
+    std::vector<storage::Repository> out;
+    for (storage::RepositoryId id : ids) {
+      BW_TRY(auto repository, storage::FindRepository(tx, id));
+      if (repository) out.push_back(*std::move(repository));
+    }
+    return out;
+  });
+}
+
+// Repositories that the token names.
+Result<std::vector<storage::Repository>> Named(RegistryDeps& d, const std::vector<auth::Scope>& scopes) {
+  return d.database.Read([&](const storage::ReadTx& tx) -> Result<std::vector<storage::Repository>> {
+    std::vector<storage::Repository> out;
+    for (const auth::Scope& scope : scopes) {
+      auto name = RepoName::Parse(scope.repository);
+      if (!name) continue;  // registry:catalog:*
+      BW_TRY(auto repository, storage::ResolveRepository(tx, *name));
+      if (repository) out.push_back(*std::move(repository));
+    }
+    return out;
+  });
+}
+
+// For a mount without `from`: a repository whose bytes of that digest the caller may read without any exemption. A right
+// in one repository opens nothing in another: under a token only what it names is looked at.
+Result<std::optional<storage::Repository>> FindSource(RegistryDeps& d, const Caller& caller, const Digest& digest) {
+  const auto& scopes = caller.principal.scopes;
+  BW_TRY(auto candidates, scopes ? Named(d, *scopes) : Referring(d, digest));
+  std::size_t tried = 0;
+  for (storage::Repository& repository : candidates) {
+    BW_TRY(bool reads, d.rights.Holds(caller.principal, auth::Verb::kPull, repository.name));
+    if (!reads) continue;
+    // The caller named no repository: that one of them refuses is no refusal to him.
+    auto pass = d.gate.Blob(caller, repository, digest, BlobUse::kBytes);
+    if (pass && !pass->exemption) return std::optional(std::move(repository));
+    if (!pass && pass.error().code == Errc::kNotFound) continue;
+    if (++tried == kMountSources) break;
+  }
+  return std::optional<storage::Repository>();
+}
+
+// nullopt: nothing to read there, for this caller.
+Result<std::optional<storage::Repository>> CheckSource(RegistryDeps& d, const Caller& caller, const Digest& digest,
+                                                       const RepoName& from) {
+  const std::optional<storage::Repository> none;
+  BW_TRY(bool reads, d.rights.Holds(caller.principal, auth::Verb::kPull, from.str()));
+  if (!reads) {
+    BW_TRY(bool owner_reads, d.rights.OwnerHolds(caller.principal, auth::Verb::kPull, from.str()));
+    if (!owner_reads) return none;
+    return Error{Errc::kUnauthenticated, "the token is not for " + from.str()};  // clients then ask for one that is
+  }
+  BW_TRY(auto source,
+         d.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, from); }));
+  if (!source) return none;
+  auto pass = Checked(d, caller, *source, digest, BlobUse::kBytes);
+  if (!pass || pass->exemption) return none;  // what only an exemption may read is not carried elsewhere
+  return source;
 }
 
 }  // namespace
@@ -61,24 +135,14 @@ Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoNam
                                              const std::optional<RepoName>& from) {
   BW_TRY(auto target, RepositoryForPush(d_, caller, to, "blob.mount"));
   const std::optional<BlobStat> upload_instead;
-  if (!from) return upload_instead;
   // Whatever stands in the way, the answer is the same: upload it. A refusal to read there is in the audit log.
-  BW_TRY(bool reads, d_.rights.Holds(caller.principal, auth::Verb::kPull, from->str()));
-  if (!reads) {
-    BW_TRY(bool owner_reads, d_.rights.OwnerHolds(caller.principal, auth::Verb::kPull, from->str()));
-    if (!owner_reads) return upload_instead;
-    return Error{Errc::kUnauthenticated, "the token is not for " + from->str()};  // clients then ask for one that is
-  }
-  BW_TRY(auto source,
-         d_.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, *from); }));
+  BW_TRY(auto source, from ? CheckSource(d_, caller, digest, *from) : FindSource(d_, caller, digest));
   if (!source) return upload_instead;
-  auto pass = Checked(d_, caller, *source, digest, BlobUse::kBytes);
-  if (!pass || pass->exemption) return upload_instead;  // what only an exemption may read is not carried elsewhere
   Status mounted = d_.database.Write([&](storage::Tx& tx) -> Status {
     BW_CHECK(
         storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
     audit::Event event = d_.rights.Event(caller, "blob.mount", ObjectName(to, digest));
-    event.reason = "from " + from->str();
+    event.reason = "from " + source->name;
     return audit::Record(tx, std::move(event));
   });
   if (!mounted && mounted.error().code == Errc::kNotFound) return upload_instead;

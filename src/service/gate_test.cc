@@ -105,6 +105,8 @@ TEST_F(GateTest, DeniedBytesAreNotMounted) {
       std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {kApp, {Verb::kPull, Verb::kPush}}};
   EXPECT_FALSE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(bad_.layers[0]), Repo(kApp))));
   EXPECT_TRUE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(good_.layers[0]), Repo(kApp))));
+  EXPECT_FALSE(Must(registry().MountBlob(carol, Repo("team-a/y"), DigestOf(bad_.layers[0]), std::nullopt)));
+  EXPECT_FALSE(Must(registry().MountBlob(As("carol"), Repo("team-a/z"), DigestOf(bad_.layers[0]), std::nullopt)));
 }
 
 TEST_F(GateTest, APushIsRefusedByPolicy) {

@@ -217,6 +217,34 @@ TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
   EXPECT_EQ(mounted->size, image_.layers[0].size());
 }
 
+TEST_F(RegistryTest, MountsWithoutSourceFindWhatTheCallerMayRead) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  const Digest layer = DigestOf(image_.layers[0]), loose = DigestOf("loose bytes");
+  auto mounts = [&](const Caller& caller, const char* to, const Digest& digest) {
+    return Must(registry().MountBlob(caller, Repo(to), digest, std::nullopt)).has_value();
+  };
+  // Knowing a digest is no permission, and a right in one repository opens nothing in another.
+  EXPECT_FALSE(mounts(As("bob"), "team-b/x", layer));
+  EXPECT_FALSE(mounts(Pusher("carol", "team-a/y"), "team-a/y", layer));
+  Caller carol = As("carol");
+  carol.principal.scopes =
+      std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPush}}};
+  EXPECT_FALSE(mounts(carol, "team-a/y", layer));
+  carol.principal.scopes->back().verbs = {Verb::kPull};
+  EXPECT_TRUE(mounts(carol, "team-a/y", layer));
+  EXPECT_TRUE(mounts(As("carol"), "team-a/z", layer));
+  EXPECT_EQ(ReadBlob(As("carol"), "team-a/z", image_.layers[0]), "");
+  EXPECT_EQ(CountEvents("blob.mount"), 2u);
+  EXPECT_FALSE(mounts(As("carol"), "team-a/z", loose));
+  // What nothing refers to is its uploader's.
+  Must(PushBlob(alice_, "team-a/app", "loose bytes"));
+  EXPECT_FALSE(mounts(carol, "team-a/y", loose));
+  Caller alice = As("alice");
+  alice.principal.scopes =
+      std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};
+  EXPECT_TRUE(mounts(alice, "team-a/y", loose));
+}
+
 TEST_F(RegistryTest, ReferrersStayInTheirRepository) {
   Must(Push(alice_, "team-a/app", image_, "v1"));
   const std::string subject =
