@@ -133,11 +133,12 @@ Status Blobs::Delete(const Caller& caller, const RepoName& name, const Digest& d
 
 Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoName& to, const Digest& digest,
                                              const std::optional<RepoName>& from) {
-  BW_TRY(auto target, RepositoryForPush(d_, caller, to, "blob.mount"));
+  BW_CHECK(d_.rights.Require(caller, to.str(), auth::Verb::kPush, "blob.mount"));
   const std::optional<BlobStat> upload_instead;
   // Whatever stands in the way, the answer is the same: upload it. A refusal to read there is in the audit log.
   BW_TRY(auto source, from ? CheckSource(d_, caller, digest, *from) : FindSource(d_, caller, digest));
   if (!source) return upload_instead;
+  BW_TRY(auto target, RepositoryForPush(d_, caller, to, "blob.mount"));
   Status mounted = d_.database.Write([&](storage::Tx& tx) -> Status {
     BW_CHECK(
         storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));

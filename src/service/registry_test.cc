@@ -209,6 +209,7 @@ TEST_F(RegistryTest, MountsNeedTheRightInTheSource) {
   // A token narrows its owner: carol may read the source, not by this one. Bob learns nothing by asking.
   EXPECT_EQ(registry().MountBlob(Pusher("carol", "team-a/y"), Repo("team-a/y"), layer, Repo("team-a/app")).error().code,
             Errc::kUnauthenticated);
+  EXPECT_EQ(registry().ListTags(As("carol"), Repo("team-a/y"), 10, "").error().code, Errc::kNotFound);  // nothing was made
   Caller carol = As("carol");
   carol.principal.scopes =
       std::vector<auth::Scope>{{"team-a/y", {Verb::kPull, Verb::kPush}}, {"team-a/app", {Verb::kPull}}};
