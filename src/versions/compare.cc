@@ -16,7 +16,7 @@ Result<Order> Compare(Ecosystem ecosystem, std::string_view a, std::string_view 
     case Ecosystem::kPyPI: return ComparePep440(a, b);
     case Ecosystem::kGo: return CompareGo(a, b);
     case Ecosystem::kMaven: return CompareMaven(a, b);
-    case Ecosystem::kApk:
+    case Ecosystem::kApk: return CompareApk(a, b);
     case Ecosystem::kRpm:
     case Ecosystem::kRubyGems:
     case Ecosystem::kPackagist:
