@@ -37,11 +37,6 @@ InventoryPackage ToInventory(const Draft& draft, const image::MergedFile& file, 
   return out;
 }
 
-bool IsDistributionPackage(const image::Package& package) {
-  return package.ecosystem == versions::Ecosystem::kDeb || package.ecosystem == versions::Ecosystem::kApk ||
-         package.ecosystem == versions::Ecosystem::kRpm;
-}
-
 }  // namespace
 
 Assembled Assemble(const std::vector<const image::LayerRecord*>& layers, const std::vector<Digest>& layer_digests) {

@@ -213,8 +213,66 @@ TEST(Assemble, SamePackageInTwoDatabasesCountsOnce) {
 }
 
 TEST(Assemble, OtherDatabasesAreBlind) {
-  auto out = Of({Layer().File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n").File("lib/apk/db/installed", "P:musl\n").Done()});
+  auto out = Of({Layer().File("etc/os-release", "ID=arch\n").File("var/lib/pacman/local/ALPM_DB_VERSION", "9\n").Done()});
   EXPECT_TRUE(out.inventory.blind());
+}
+
+constexpr const char* kApk = "lib/apk/db/installed";
+
+TEST(Assemble, AlpineKeysAndPackages) {
+  struct Case {
+    const char* os;
+    const char* key;
+    const char* gap;
+  };
+  // VERSION_ID as Alpine's releases, release candidates and edge write it; OSV's names of the ecosystems.
+  for (const Case& c : {Case{"ID=alpine\nVERSION_ID=3.19.1\n", "Alpine:v3.19", ""}, Case{"ID=alpine\nVERSION_ID=3.20.0_rc1\n", "Alpine:v3.20", ""},
+                        Case{"ID=alpine\nVERSION_ID=3.21_alpha20240923\n", "Alpine:edge", ""}, Case{"ID=alpine\nVERSION_ID=edge\n", "Alpine:edge", ""},
+                        Case{"ID=wolfi\nVERSION_ID=20230201\n", "Wolfi", ""}, Case{"ID=chainguard\n", "Chainguard", ""},
+                        Case{"ID=alpine\n", "", "is no release"}, Case{"ID=alpine\nVERSION_ID=3.x\n", "", "is no release"},
+                        Case{"ID=postmarketos\nID_LIKE=alpine\nVERSION_ID=v23.12\n", "", "no advisory data"}, Case{nullptr, "", "no os-release"}}) {
+    Layer layer;
+    layer.File(kApk, "P:libssl3\nV:3.1.4-r5\nA:x86_64\no:openssl\n\n");
+    if (c.os) layer.File("etc/os-release", c.os);
+    auto out = Of({layer.Done()});
+    EXPECT_EQ(out.inventory.distribution, c.key);
+    EXPECT_EQ(out.inventory.blind(), *c.gap != 0) << Gaps(out.inventory);
+    if (*c.gap) {
+      EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, c.gap)) << Gaps(out.inventory);
+    }
+    const InventoryPackage* p = Find(out.inventory, "libssl3");
+    ASSERT_TRUE(p);
+    EXPECT_EQ(p->package.source_name + p->cataloger, "opensslapk");
+  }
+}
+
+TEST(Assemble, AlpineOfAnotherReleaseThanItSays) {
+  auto with = [](const char* version) {
+    return Of({Layer().File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n")
+                   .File(kApk, std::string("P:alpine-release\nV:") + version + "\n\n").Done()});
+  };
+  EXPECT_FALSE(with("3.19.4-r0").inventory.blind());
+  EXPECT_TRUE(HasGap(with("3.12.0-r0").inventory, GapKind::kBlind, "alpine-release is of Alpine:v3.12"));
+  EXPECT_TRUE(HasGap(with("3.20_alpha20231219-r0").inventory, GapKind::kBlind, "is of Alpine:edge"));
+}
+
+// As of dpkg: a claim is told, and without a checksum it answers nothing. A removed database still shows.
+TEST(Assemble, AlpineOwnersAndRemovedDatabase) {
+  const std::string path = "usr/lib/python3.11/site-packages/PyYAML-6.0.dist-info/METADATA";
+  const std::string database = "P:py3-yaml\nV:6.0-r1\nF:usr/lib/python3.11/site-packages/PyYAML-6.0.dist-info\nR:METADATA\nF:usr/bin\nR:tool\n\n";
+  auto base = Layer().File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n").File(kApk, database).File("usr/bin/tool", "x", 0755)
+                  .File(path, "Metadata-Version: 2.1\nName: PyYAML\nVersion: 6.0\n").Done();
+  auto out = Of({base});
+  EXPECT_TRUE(out.inventory.gaps.empty()) << Gaps(out.inventory);
+  const InventoryPackage* p = Find(out.inventory, "PyYAML");
+  ASSERT_TRUE(p);
+  EXPECT_EQ(p->ownership, Ownership::kClaimed);
+  EXPECT_EQ(p->owner + " " + p->owner_source, "py3-yaml py3-yaml");
+  auto removed = Of({base, Layer().Other(EntryType::kWhiteout, kApk).Done()});
+  EXPECT_TRUE(HasGap(removed.inventory, GapKind::kBlind, "evidence removed")) << Gaps(removed.inventory);
+  EXPECT_TRUE(Find(removed.inventory, "py3-yaml")->hidden);
+  auto empty = Of({Layer().File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n").File(kApk, "").File("usr/lib/x.so", "x").Done()});
+  EXPECT_TRUE(HasGap(empty.inventory, GapKind::kBlind, "no package database")) << Gaps(empty.inventory);
 }
 
 TEST(Assemble, UnknownProgramsAreTold) {

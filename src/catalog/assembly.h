@@ -10,6 +10,11 @@
 
 namespace bulwark::catalog {
 
+inline bool IsDistributionPackage(const image::Package& package) {
+  using versions::Ecosystem;
+  return package.ecosystem == Ecosystem::kDeb || package.ecosystem == Ecosystem::kApk || package.ecosystem == Ecosystem::kRpm;
+}
+
 struct Draft {
   const std::vector<const image::LayerRecord*>& layers;
   const std::vector<Digest>& digests;

@@ -11,7 +11,20 @@ namespace {
 
 using image::GapKind;
 
-// "Debian:12", "Ubuntu:22.04". Other members of the family build their own packages; Debian's data is not theirs.
+// "Alpine:v3.19" of "3.19.1", "3.19_rc1" or "3.19.1-r0"; "Alpine:edge" of "3.20_alpha20231219": before a release branches
+// off, edge bears its number. Empty if it is neither.
+std::string AlpineRelease(std::string_view version) {
+  std::size_t dot = version.find('.');
+  if (version == "edge") return "Alpine:edge";
+  if (dot == version.npos || version.find("_alpha") != version.npos) return dot == version.npos ? "" : "Alpine:edge";
+  std::string_view minor = version.substr(dot + 1);
+  minor = minor.substr(0, minor.find_first_not_of("0123456789"));
+  if (!ParseUint(version.substr(0, dot)) || !ParseUint(minor)) return "";
+  return "Alpine:v" + std::string(version.substr(0, dot + 1)) + std::string(minor);
+}
+
+// "Debian:12", "Ubuntu:22.04", "Alpine:v3.19", "Wolfi". Other members of a family build their own packages: Debian's and
+// Alpine's data is not theirs.
 Result<std::string> KeyOf(const image::OsRelease& os) {
   std::string name = Printable(os.pretty_name.empty() ? os.id : os.pretty_name, 100);
   if (os.id == "debian") {
@@ -24,6 +37,13 @@ Result<std::string> KeyOf(const image::OsRelease& os) {
     if (os.version_id.empty()) return Error{Errc::kUnsupported, "os-release has no VERSION_ID: " + name};
     return "Ubuntu:" + os.version_id;
   }
+  if (os.id == "alpine") {
+    std::string release = AlpineRelease(os.version_id);
+    if (release.empty()) return Error{Errc::kUnsupported, "VERSION_ID of " + name + " is no release"};
+    return release;
+  }
+  if (os.id == "wolfi") return std::string("Wolfi");  // rolling, as OSV names it
+  if (os.id == "chainguard") return std::string("Chainguard");
   return Error{Errc::kUnsupported, "no advisory data is known for the distribution " + name};
 }
 
@@ -72,12 +92,25 @@ void CheckAgainstBaseFiles(Draft& draft, const image::OsRelease& os) {
   }
 }
 
+// The same of Alpine: "3.19.1-r0" of its package alpine-release, alpine-base before that.
+void CheckAgainstAlpineRelease(Draft& draft) {
+  if (!draft.inventory.distribution.starts_with("Alpine:")) return;
+  for (const InventoryPackage& p : draft.inventory.packages) {
+    if (p.package.ecosystem != versions::Ecosystem::kApk || p.hidden) continue;
+    if (p.package.name != "alpine-release" && p.package.name != "alpine-base") continue;
+    std::string release = AlpineRelease(p.package.version);
+    if (release.empty() || release == draft.inventory.distribution) continue;
+    draft.AddGap(GapKind::kBlind, p.package.path, "os-release",
+                 "os-release says " + draft.inventory.distribution + " but " + p.package.name + " is of " + release);
+  }
+}
+
 }  // namespace
 
 void FindDistribution(Draft& draft) {
   const auto& packages = draft.inventory.packages;
   bool has_packages = std::any_of(packages.begin(), packages.end(),
-                                  [](const InventoryPackage& p) { return p.package.ecosystem == versions::Ecosystem::kDeb; });
+                                  [](const InventoryPackage& p) { return IsDistributionPackage(p.package); });
   CheckAgreement(draft);
   const image::MergedFile* file = FindOs(draft.merged.files);
   const image::OsRelease* os = file ? &*file->facts->os : FindRemovedOs(draft);
@@ -93,6 +126,7 @@ void FindDistribution(Draft& draft) {
   if (key) {
     draft.inventory.distribution = *key;
     CheckAgainstBaseFiles(draft, *os);
+    CheckAgainstAlpineRelease(draft);
   } else if (has_packages) {
     draft.AddGap(GapKind::kBlind, path, "os-release", key.error().message);
   }

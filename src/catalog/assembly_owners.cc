@@ -23,7 +23,7 @@ class Claims {
  public:
   explicit Claims(const Draft& draft) {
     for (const InventoryPackage& p : draft.inventory.packages) {
-      if (p.package.ecosystem == versions::Ecosystem::kDeb) sources_.try_emplace(p.package.name, p.package.source_name);
+      if (IsDistributionPackage(p.package)) sources_.try_emplace(p.package.name, p.package.source_name);
     }
     for (const image::MergedFile& file : draft.merged.files) {
       for (const image::OwnedFile& claim : file.facts->owned) {
@@ -79,7 +79,7 @@ void FindPackageOwners(Draft& draft, const Claims& claims) {
   }
   std::set<std::string> mismatches;
   for (InventoryPackage& p : draft.inventory.packages) {
-    if (p.package.ecosystem == versions::Ecosystem::kDeb || p.package.locked_only || p.hidden) continue;
+    if (IsDistributionPackage(p.package) || p.package.locked_only || p.hidden) continue;
     std::string_view path = OutermostFile(p.package.path);
     auto checksum = checksums.find(path);
     if (checksum == checksums.end()) continue;
@@ -139,7 +139,8 @@ void FindUnknownPrograms(Draft& draft, const Claims& claims) {
   std::erase_if(unknown, [&](const std::string& path) { return claims.Has(path); });
   bool has_database = false;  // an empty one knows nothing
   for (const image::MergedFile& file : draft.merged.files) {
-    bool filled = file.facts->cataloger == "dpkg" && !(file.facts->packages.empty() && file.facts->gaps.empty());
+    bool read = file.facts->cataloger == "dpkg" || file.facts->cataloger == "apk";
+    bool filled = read && !(file.facts->packages.empty() && file.facts->gaps.empty());
     if (filled || file.facts->cataloger == "other-database") has_database = true;
     if (!file.facts->packages.empty()) unknown.erase(file.path);
   }

@@ -9,12 +9,13 @@ namespace {
 
 using image::GapKind;
 
-constexpr std::array<Cataloger, 11> kCatalogers = {{
+constexpr std::array<Cataloger, 12> kCatalogers = {{
     // name            wants              reads               on error            is_database
     {"os-release",     IsOsRelease,       ReadOsRelease,      GapKind::kBlind,    true},
     {"dpkg",           IsDpkgStatus,      ReadDpkgStatus,     GapKind::kBlind,    true},
     {"dpkg-updates",   IsDpkgUpdate,      ReadDpkgUpdate,     GapKind::kBlind,    false},
     {"dpkg-files",     IsDpkgFileList,    ReadDpkgFileList,   GapKind::kPartial,  false},
+    {"apk",            IsApkInstalled,    ReadApkInstalled,   GapKind::kBlind,    true},
     {"other-database", IsOtherDatabase,   ReadOtherDatabase,  GapKind::kBlind,    true},
     {"unread",         IsUnreadPackages,  ReadUnreadPackages, GapKind::kPartial,  false},
     {"npm",            IsNodePackage,     ReadNodePackage,    GapKind::kPartial,  false},

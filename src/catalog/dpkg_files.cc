@@ -1,6 +1,5 @@
 // Which files dpkg's packages claim: info/PACKAGE[:ARCH].list (absolute paths, folders too) and .md5sums
-// ("checksum  path", regular files). Only paths that another cataloguer could want are kept: a full list would be many
-// times larger than all other facts of a layer.
+// ("checksum  path", regular files), as far as IsClaimKept.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -23,12 +22,12 @@ std::string_view Clean(std::string_view path) {
   return path;
 }
 
-bool IsKept(std::string_view path) {
+}  // namespace
+
+bool IsClaimKept(std::string_view path) {
   if (path.empty() || path.find("..") != path.npos) return false;
   return WantedByPath(path) || (path.find('/') != path.npos && IsProgramPlace(path));
 }
-
-}  // namespace
 
 bool IsDpkgFileList(std::string_view path, std::uint32_t) {
   bool sums = path.ends_with(".md5sums");
@@ -55,7 +54,7 @@ Result<Facts> ReadDpkgFileList(const LayerFile& file) {
       }
     }
     std::string_view path = Clean(line);
-    if (!IsKept(path)) continue;
+    if (!IsClaimKept(path)) continue;
     if (facts.owned.size() >= limits::kPackagesPerLayer) return Error{Errc::kLimit, "claims too many files"};
     facts.owned.push_back({std::string(path), package, std::string(md5)});
   }

@@ -11,9 +11,7 @@ struct Known {
   std::string_view path;
   std::string_view what;
 };
-constexpr std::array<Known, 19> kKnown = {{
-    {"lib/apk/db/installed", "Alpine (apk)"},
-    {"usr/lib/apk/db/installed", "Alpine (apk)"},
+constexpr std::array<Known, 17> kKnown = {{
     {"var/lib/rpm/Packages", "RPM (Berkeley DB)"},
     {"var/lib/rpm/Packages.db", "RPM (ndb)"},
     {"var/lib/rpm/rpmdb.sqlite", "RPM (SQLite)"},

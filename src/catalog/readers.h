@@ -24,6 +24,14 @@ Result<Facts> ReadDpkgFileList(const LayerFile& file);
 bool IsDpkgUpdate(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadDpkgUpdate(const LayerFile& file);
 
+// lib/apk/db/installed, usr/lib/apk/db/installed: Alpine, Wolfi and others.
+bool IsApkInstalled(std::string_view path, std::uint32_t mode);
+Result<Facts> ReadApkInstalled(const LayerFile& file);
+
+// Whether a package's claim to a path (cleaned) is kept: as far as another cataloguer could want the file, or it could be a
+// program. A full list would be many times larger than all other facts of a layer.
+bool IsClaimKept(std::string_view path);
+
 // Package databases that no cataloguer reads yet: an image with one is blind, not clean.
 bool IsOtherDatabase(std::string_view path, std::uint32_t mode);
 Result<Facts> ReadOtherDatabase(const LayerFile& file);
