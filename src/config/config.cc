@@ -199,6 +199,7 @@ std::vector<std::string_view> KeysThatNeedAStart(const Config& running, const Co
   differs("limits.uploads_per_user", running.uploads_per_user == read.uploads_per_user);
   differs("limits.upload_lifetime", running.upload_lifetime == read.upload_lifetime);
   differs("limits.blob_bytes", running.blob_bytes == read.blob_bytes);
+  differs("registry.sparse", running.sparse == read.sparse);
   return out;
 }
 

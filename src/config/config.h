@@ -33,6 +33,8 @@ struct Address {
 Result<Address> ParseAddress(std::string_view text);
 
 enum class Sandbox : std::uint8_t { kOn, kOff };
+// Manifests whose parts are not all in the repository: none, indexes that lack children, also images that lack layers.
+enum class Sparse : std::uint8_t { kRefuse, kIndexes, kAll };
 
 // Read once, never changed; a reload makes a new one or keeps the old one. Relative paths of a file have been joined to
 // the folder of that file.
@@ -48,6 +50,7 @@ struct Config {
   std::uint32_t uploads_per_user = 1000;    // open upload sessions
   Millis upload_lifetime = std::chrono::hours(24);
   std::uint64_t blob_bytes = 64ull << 30;   // largest blob accepted
+  Sparse sparse = Sparse::kIndexes;         // what is accepted of manifests with absent parts
   std::vector<formats::YamlNode> policies;  // for policy::ReadPolicy; read-only in the API
   std::string log_level = "info";           // "debug", "info", "warning", "error"
 };

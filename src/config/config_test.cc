@@ -43,6 +43,7 @@ TEST(Config, TheTableTellsTheDefaults) {
   EXPECT_EQ(fallbacks.listeners[0].tls_min_version, plain.listeners[0].tls_min_version);
   EXPECT_EQ(fallbacks.data_directory, plain.data_directory);
   EXPECT_EQ(fallbacks.sandbox, plain.sandbox);
+  EXPECT_EQ(fallbacks.sparse, plain.sparse);
   EXPECT_EQ(fallbacks.workers, plain.workers);
   EXPECT_EQ(fallbacks.uploads_per_user, plain.uploads_per_user);
   EXPECT_EQ(fallbacks.upload_lifetime, plain.upload_lifetime);
@@ -65,6 +66,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->uploads_per_user, 10u);
   EXPECT_EQ(config->upload_lifetime, std::chrono::hours(1));
   EXPECT_EQ(config->blob_bytes, 1'000'000u);
+  EXPECT_EQ(config->sparse, Sparse::kAll);
   ASSERT_EQ(config->policies.size(), 1u);
   EXPECT_EQ(config->policies[0].Find("policy")->text, "production");
   EXPECT_EQ(config->log_level, "debug");

@@ -70,6 +70,11 @@ Status SetSandbox(const YamlNode& value, Config& config) {
   return {};
 }
 
+Status SetSparse(const YamlNode& value, Config& config) {
+  config.sparse = value.text == "all" ? Sparse::kAll : value.text == "refuse" ? Sparse::kRefuse : Sparse::kIndexes;
+  return {};
+}
+
 Status SetLifetime(const YamlNode& value, Config& config) {
   config.upload_lifetime = *ParseDuration(value.text);  // the reader has checked it
   if (config.upload_lifetime < std::chrono::minutes(1)) return YamlError(value, "upload_lifetime must be at least 1m");
@@ -112,6 +117,9 @@ constexpr Key kKeys[] = {
     {"limits.upload_lifetime", KeyType::kDuration, "24h", "An upload that rests longer is dropped.", "", SetLifetime},
     {"limits.blob_bytes", KeyType::kCount, "68719476736", "Largest blob that is accepted, in bytes.", "1..1099511627776",
      SetCount<&Config::blob_bytes>},
+    {"registry.sparse", KeyType::kChoice, "indexes",
+     "Manifests with absent parts: none, indexes without some children, or all, also images without some layers.",
+     "refuse|indexes|all", SetSparse},
     {"policies", KeyType::kPolicies, "", "Policies as in docs/policy.md; read-only in the API.", "", SetPolicies},
     {"log.level", KeyType::kChoice, "info", "What is logged to standard error.", "debug|info|warning|error",
      SetText<&Config::log_level>},

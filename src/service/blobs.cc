@@ -142,6 +142,8 @@ Result<std::optional<BlobStat>> Blobs::Mount(const Caller& caller, const RepoNam
   Status mounted = d_.database.Write([&](storage::Tx& tx) -> Status {
     BW_CHECK(
         storage::Mount(tx, source->id, target.id, digest, storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
+    BW_TRY(auto completed, storage::BlobArrived(tx, target.id, digest, d_.clock.Now()));
+    BW_CHECK(MarkCompleted(tx, target.id, completed));
     audit::Event event = d_.rights.Event(caller, "blob.mount", ObjectName(to, digest));
     event.reason = "from " + source->name;
     return audit::Record(tx, std::move(event));

@@ -67,7 +67,9 @@ Result<Prepared> Engine::Prepare(const Push& push, std::optional<ImageFacts> fac
     facts = *std::move(made);
     return {};
   };
-  if (!index) {
+  if (!push.absent.empty()) {
+    BW_TRY(facts, facts_.MakeSparse(*push.document, push.absent));
+  } else if (!index) {
     BW_TRY(auto stored, database_.Read([&](const storage::ReadTx& tx) { return LoadFacts(tx, push.digest); }));
     if (stored && IsCurrent(*stored)) facts = std::move(stored);
   }
@@ -138,7 +140,8 @@ Status Engine::Store(storage::Tx& tx, const Prepared& prepared, storage::Reposit
   Prepared stored = prepared;
   stored.material.subject.repository = repository;
   BW_CHECK(StoreJudgement(tx, stored));
-  if (prepared.material.facts) BW_CHECK(SaveFacts(tx, prepared.material.subject.digest, *prepared.material.facts));
+  const auto& facts = prepared.material.facts;
+  if (facts && !facts->sparse) BW_CHECK(SaveFacts(tx, prepared.material.subject.digest, *facts));
   return {};
 }
 

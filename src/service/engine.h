@@ -50,6 +50,7 @@ class Engine {
     std::vector<std::string> tags;  // that will point to it besides those that do
     storage::PrincipalId pushed_by{};
     const formats::OciDocument* document = nullptr;
+    std::vector<Digest> absent;  // layers that the repository lacks
   };
   // Judges a push; waits for its analysis as long as the push policy says (and a moment in any case). `facts`: of an
   // earlier Prepare of the same digest.

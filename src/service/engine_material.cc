@@ -32,7 +32,7 @@ Result<Material> Engine::Load(const storage::ReadTx& tx, storage::RepositoryId r
   out.repository = stored->name;
   BW_CHECK(LoadHistory(tx, out));
   if (out.subject.kind == SubjectKind::kIndex) return out;
-  BW_TRY(out.facts, LoadFacts(tx, digest));
+  BW_TRY(out.facts, FactsOf(tx, out.subject));
   if (out.facts) {
     out.subject.kind = out.facts->kind;
     out.subject.evidence = out.facts->kind == SubjectKind::kArtifact && IsEvidenceType(out.facts->artifact_type);

@@ -154,6 +154,32 @@ Result<ImageFacts> FactsMaker::Make(const formats::OciDocument& document, millis
   return facts;
 }
 
+Result<ImageFacts> FactsMaker::MakeSparse(const formats::OciDocument& document, std::span<const Digest> absent) const {
+  BW_TRY(std::string config_text, ReadSmallBlob(document.config->digest, limits::kConfigBytes));
+  const formats::ImageConfig config = formats::ParseImageConfig(config_text);
+  const bool may_be_read = Trim(config_text).starts_with('{');
+  // What an absent layer is, nobody knows: it may be one that a runtime unpacks.
+  const bool artifact = IsArtifact(document, config, may_be_read, true);
+  return SparseFacts(artifact ? SubjectKind::kArtifact : SubjectKind::kImage, absent);
+}
+
+ImageFacts SparseFacts(SubjectKind kind, std::span<const Digest> absent) {
+  constexpr std::size_t kNamed = 16;
+  ImageFacts facts;
+  facts.kind = kind;
+  facts.set_version = catalog::kSetVersion;
+  facts.limits_version = limits::kLimitsVersion;
+  facts.complete = false;
+  facts.sparse = true;
+  catalog::Inventory inventory;
+  for (const Digest& layer : absent.first(std::min(absent.size(), kNamed)))
+    inventory.gaps.push_back(Blind("", "layer " + layer.short_str() + " is not in the repository and was not read"));
+  if (absent.size() > kNamed)
+    inventory.gaps.push_back(Blind("", std::to_string(absent.size() - kNamed) + " more layers are not in the repository"));
+  Finish(facts, std::move(inventory));
+  return facts;
+}
+
 Result<FactsMaker::Layers> FactsMaker::ReadLayers(const formats::OciDocument& document, milliseconds timeout) const {
   const auto deadline = steady_clock::now() + timeout;
   Layers out;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -29,6 +30,7 @@ struct ImageFacts {
   std::string platform;       // "linux/amd64" as the config says
   std::uint32_t set_version = 0, limits_version = 0;
   bool complete = true;                                 // every layer was read to its end
+  bool sparse = false;  // parts are absent where it was asked for: for that repository alone, never stored
   std::string revision;                                 // "set.limits-" and 16 hex digits of the inventory's hash
   std::shared_ptr<const catalog::Inventory> inventory;  // shared with caches; never null
 };
@@ -40,6 +42,8 @@ class FactsMaker {
   // Of a manifest (not an index) whose required blobs are there. kUnavailable: a layer is not analysed within
   // `timeout`.
   Result<ImageFacts> Make(const formats::OciDocument& document, std::chrono::milliseconds timeout) const;
+  // Of a manifest some of whose layers are absent: nothing but what it is, and a blind gap for each of them.
+  Result<ImageFacts> MakeSparse(const formats::OciDocument& document, std::span<const Digest> absent) const;
   // Whether every layer of an artifact parses as an in-toto statement about one of `siblings` (DESIGN 2.3). What is read
   // is taken off `budget`; false when that does not suffice. One statement is in memory at a time, whoever asks.
   bool IsAttestation(const formats::OciDocument& document, const std::unordered_set<Digest>& siblings,
@@ -57,6 +61,8 @@ class FactsMaker {
   mutable Mutex statement_;  // held while one is read: parsed, a hostile one takes twenty times its size
 };
 
+// The same where the kind is known from before.
+ImageFacts SparseFacts(SubjectKind kind, std::span<const Digest> absent);
 // Content that may live elsewhere: a foreign or non-distributable layer with urls. Its absence is a blind gap.
 bool MayBeElsewhere(const formats::Descriptor& layer);
 // Signatures, attestations, SBOM and VEX documents: they explain denials and stay readable (DESIGN 2.4).

@@ -104,8 +104,8 @@ Result<report::Report> Images::Report(const Caller& caller, const RepoName& name
   std::optional<ImageFacts> facts;
   std::optional<Subject> subject;
   BW_CHECK(service_.parts().database.Read([&](const storage::ReadTx& tx) -> Status {
-    BW_TRY(facts, LoadFacts(tx, found.manifest.digest));
     BW_TRY(subject, FindSubject(tx, found.repository.id, found.manifest.digest));
+    if (subject) { BW_TRY(facts, FactsOf(tx, *subject)); }
     return {};
   }));
   if (!subject) return Error{Errc::kNotFound, "no image " + Text(reference) + " in " + name.str()};

@@ -70,6 +70,7 @@ struct Manifests::Incoming {
   std::vector<TagName> tags;
   storage::Repository repository;
   std::vector<storage::Edge> edges;
+  std::vector<Digest> absent;  // layers that the repository lacks, bytewise
 };
 
 Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name, const Reference& reference,
@@ -107,20 +108,36 @@ Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name
     return d_.rights.Refuse(caller, "manifest.push", ObjectName(name, actual), std::move(error));
   }
   BW_TRY(auto repository, RepositoryForPush(d_, caller, name, "manifest.push"));
-  Incoming incoming{*std::move(document), actual, std::move(bytes), more_tags, std::move(repository), {}};
+  Incoming incoming{*std::move(document), actual, std::move(bytes), more_tags, std::move(repository), {}, {}};
   if (const auto* tag = std::get_if<TagName>(&reference)) incoming.tags.insert(incoming.tags.begin(), *tag);
   incoming.edges = EdgesOf(incoming.document);
+  BW_CHECK(FindAbsent(caller, incoming));
   return Store(caller, name, incoming);
 }
 
-Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& name, const Incoming& incoming) {
-  BW_TRY(auto missing, d_.database.Read([&](const storage::ReadTx& tx) {
-    return storage::MissingBlobs(tx, incoming.repository.id, incoming.edges, storage::PrincipalId{caller.principal.id},
-                                 d_.clock.Now());
-  }));
-  if (!missing.empty())
-    return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: upload " + missing.front().str() + " first"};
+// What the manifest names and the repository lacks, if that is accepted.
+Status Manifests::FindAbsent(const Caller& caller, Incoming& incoming) const {
+  return d_.database.Read([&](const storage::ReadTx& tx) -> Status {
+    BW_TRY(incoming.absent, storage::MissingBlobs(tx, incoming.repository.id, incoming.edges,
+                                                  storage::PrincipalId{caller.principal.id}, d_.clock.Now()));
+    auto& absent = incoming.absent;
+    auto config = incoming.document.config ? std::find(absent.begin(), absent.end(), incoming.document.config->digest)
+                                           : absent.end();
+    if (config != absent.end() || (!absent.empty() && d_.sparse != Sparse::kAll)) {
+      const Digest& first = config != absent.end() ? *config : absent.front();
+      return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: upload " + first.str() + " first"};
+    }
+    std::sort(absent.begin(), absent.end(), [](const Digest& a, const Digest& b) { return a.str() < b.str(); });
+    if (d_.sparse != Sparse::kRefuse) return {};
+    for (const formats::Descriptor& child : incoming.document.manifests) {
+      BW_TRY(auto there, storage::FindManifest(tx, incoming.repository.id, child.digest));
+      if (!there) return Error{Errc::kNotFound, "MANIFEST_BLOB_UNKNOWN: push " + child.digest.str() + " first"};
+    }
+    return {};
+  });
+}
 
+Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& name, const Incoming& incoming) {
   storage::NewManifest manifest;
   manifest.digest = incoming.digest;
   manifest.media_type = incoming.document.media_type;
@@ -130,6 +147,7 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
   if (incoming.document.subject) manifest.subject = incoming.document.subject->digest;
   manifest.edges = incoming.edges;
   manifest.bytes = AsBytes(incoming.bytes);
+  manifest.sparse = !incoming.absent.empty();
 
   Engine::Push push;
   push.repository = incoming.repository.id;
@@ -138,6 +156,7 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
   for (const TagName& tag : incoming.tags) push.tags.push_back(tag.str());
   push.pushed_by = storage::PrincipalId{caller.principal.id};
   push.document = &incoming.document;
+  push.absent = incoming.absent;
 
   std::optional<ImageFacts> facts;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -153,6 +172,8 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
       std::optional<TagName> first;
       if (!incoming.tags.empty()) first = incoming.tags.front();
       BW_TRY(auto outcome, storage::PutManifest(tx, incoming.repository.id, manifest, first, push.pushed_by, now));
+      BW_TRY(auto absent, storage::AbsentBlobs(tx, incoming.repository.id, incoming.digest));
+      if (absent != incoming.absent) return {Errc::kUnavailable, "layers of it came meanwhile; push again"};
       std::vector<Digest> replaced;
       if (outcome.replaced) replaced.push_back(*outcome.replaced);
       for (std::size_t i = 1; i < incoming.tags.size(); ++i) {
@@ -161,6 +182,7 @@ Result<PushedManifest> Manifests::Store(const Caller& caller, const RepoName& na
       }
       verdict = d_.engine.Store(tx, prepared, incoming.repository.id);
       BW_CHECK(verdict);
+      BW_CHECK(MarkCompleted(tx, incoming.repository.id, outcome.completed));
       // An exception may name the tag that moved away.
       for (const Digest& before : replaced)
         BW_CHECK(MarkPending(tx, incoming.repository.id, before, Pending::kException));

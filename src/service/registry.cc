@@ -6,6 +6,12 @@
 #include "service/registry_parts.h"
 
 namespace bulwark::service {
+
+Status MarkCompleted(storage::Tx& tx, storage::RepositoryId repository, const std::vector<Digest>& manifests) {
+  for (const Digest& manifest : manifests) BW_CHECK(MarkPending(tx, repository, manifest, Pending::kLayer));
+  return {};
+}
+
 namespace {
 
 class RegistryImpl final : public Registry {

@@ -22,6 +22,9 @@
 
 namespace bulwark::service {
 
+// What is accepted of manifests whose parts are not all there: nothing, indexes, also images that lack layers.
+enum class Sparse : std::uint8_t { kRefuse, kIndexes, kAll };
+
 // Who asks, over which connection. Lives as long as the request.
 struct Caller {
   auth::Principal principal;

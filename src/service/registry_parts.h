@@ -31,7 +31,11 @@ struct RegistryDeps {
   const Clock& clock;
   std::uint64_t blob_bytes;  // largest blob accepted
   storage::UploadLimits uploads;
+  Sparse sparse;
 };
+
+// Manifests whose absent blob came are judged again, and count as unscanned until then.
+Status MarkCompleted(storage::Tx& tx, storage::RepositoryId repository, const std::vector<Digest>& manifests);
 
 class Blobs {
  public:
@@ -90,6 +94,7 @@ class Manifests {
  private:
   struct Incoming;
   Result<PushedManifest> Store(const Caller& caller, const RepoName& name, const Incoming& incoming);
+  Status FindAbsent(const Caller& caller, Incoming& incoming) const;
   Status CheckPushDecision(const Caller& caller, const RepoName& name, const Incoming& incoming,
                            const Prepared& prepared);
 

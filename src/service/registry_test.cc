@@ -3,6 +3,7 @@
 
 #include "service/registry.h"
 
+#include "service/images.h"
 #include "service/service_fixture.h"
 
 namespace bulwark::service {
@@ -182,6 +183,71 @@ TEST_F(RegistryTest, BadManifestsAreRefusedAndNothingIsStored) {
   Image theirs = ImageOf({DebianLayer({{"zlib", "1"}})});
   Must(Push(Pusher("bob", "team-b/x"), "team-b/x", theirs, "v1"));
   EXPECT_EQ(put("v2", theirs.media_type, theirs.manifest), "MANIFEST_BLOB_UNKNOWN");
+}
+
+TEST_F(RegistryTest, ManifestsWithoutSomeLayersAreTakenIfTheConfigurationSaysSo) {
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  auto put = [&] {
+    return registry().PutManifest(alice_, Repo("team-a/app"), Ref("v1"), image_.media_type, image_.manifest, {});
+  };
+  EXPECT_EQ(OciCode(put().error()).code, "MANIFEST_BLOB_UNKNOWN");
+  ServiceOptions options;
+  options.sparse = Sparse::kAll;
+  Start(IndexWith({}), options);
+  ASSERT_TRUE(put());
+  // What was not read is not known to be safe.
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v1").find("is not in the repository and was not read"), std::string::npos);
+  // Nor is the digest of what another repository holds a right to it, or to what is known of it.
+  Must(Push(Pusher("bob", "team-b/x"), "team-b/x", image_, "v1"));
+  EXPECT_EQ(Pull(As("bob"), "team-b/x", "v1"), "");
+  EXPECT_NE(ReadBlob(alice_, "team-a/app", image_.layers[0]), "");
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v1"), "");
+  Images images(*service_);
+  auto report = Must(images.Report(As("pat"), Repo("team-a/app"), Ref("v1"), std::nullopt));
+  EXPECT_TRUE(report.inventory.packages.empty());
+  // With the layer it is an image like any other.
+  Must(PushBlob(alice_, "team-a/app", image_.layers[0]));
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "");
+  EXPECT_EQ(ReadBlob(As("pat"), "team-a/app", image_.layers[0]), "");
+}
+
+TEST_F(RegistryTest, AnAbsentLayerArrivesByMountOrByAnotherManifest) {
+  ServiceOptions options;
+  options.sparse = Sparse::kAll;
+  Start(IndexWith({}), options);
+  Must(Push(Pusher("alice", "team-a/other"), "team-a/other", image_, "v1"));
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  auto put = [&](const Caller& caller, const Image& image, std::string_view tag) {
+    return registry().PutManifest(caller, Repo("team-a/app"), Ref(tag), image.media_type, image.manifest, {});
+  };
+  ASSERT_TRUE(put(alice_, image_, "v1"));
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v1"), "");
+  ASSERT_TRUE(Must(registry().MountBlob(As("alice"), Repo("team-a/app"), DigestOf(image_.layers[0]), Repo("team-a/other"))));
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "");
+  // Carol has sent the layer, and no manifest named it: it was absent to Alice. Carol's manifest makes it the repository's.
+  Image two = ImageOf({DebianLayer({{"zlib", "2"}})});
+  Must(PushBlob(Pusher("carol", "team-a/app"), "team-a/app", two.layers[0]));
+  Must(PushBlob(alice_, "team-a/app", two.config));
+  ASSERT_TRUE(put(alice_, two, "v2"));
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v2"), "");
+  ASSERT_TRUE(Push(Pusher("carol", "team-a/app"), "team-a/app", two, "v3"));
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v2"), "");
+}
+
+TEST_F(RegistryTest, IndexesWithoutAllChildrenCanBeRefused) {
+  Must(Push(alice_, "team-a/app", image_, "one"));
+  Image absent = ImageOf({DebianLayer({{"zlib", "3"}})});
+  const Image index = IndexOf({{&image_}, {&absent}});
+  auto put = [&] {
+    return registry().PutManifest(alice_, Repo("team-a/app"), Ref("all"), index.media_type, index.manifest, {});
+  };
+  EXPECT_TRUE(put());
+  ServiceOptions options;
+  options.sparse = Sparse::kRefuse;
+  Start(IndexWith({}), options);
+  EXPECT_EQ(put().error().message, "MANIFEST_BLOB_UNKNOWN: push " + absent.digest().str() + " first");
+  Must(Push(alice_, "team-a/app", absent, "two"));
+  EXPECT_TRUE(put());
 }
 
 TEST_F(RegistryTest, DeletesNeedTheirOwnRight) {

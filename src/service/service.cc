@@ -25,7 +25,7 @@ struct Service::State {
         gate(p.database, p.blobs, engine, rights, p.clock),
         pulls(p.database, p.clock),
         deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock, options.blob_bytes,
-             {options.uploads_per_user, options.upload_lifetime}},
+             {options.uploads_per_user, options.upload_lifetime}, options.sparse},
         registry(MakeRegistry(deps)) {}
 
   ServiceParts parts;

@@ -30,6 +30,7 @@ struct ServiceOptions {
   std::uint64_t blob_bytes = limits::kLayerBytes;  // largest blob accepted
   std::uint64_t uploads_per_user = limits::kUploadSessionsPerUser;
   Millis upload_lifetime = limits::kUploadLifetime;
+  Sparse sparse = Sparse::kIndexes;
 };
 
 // What it is built on. All outlive the service.

@@ -76,7 +76,12 @@ class Uploads::Stream final : public UploadStream {
     if (session_->follower) session_->follower->Finished(size);
     audit::Event event = d.rights.Event(caller_, "blob.push", ObjectName(name_, digest));
     Status done = storage::FinishUpload(d.database, session_->row, *session_->writer, digest, d.clock,
-                                        [&](storage::Tx& tx) { return audit::Record(tx, event); });
+                                        [&](storage::Tx& tx) -> Status {
+                                          const auto repository = session_->row.repository;
+                                          BW_TRY(auto completed, storage::BlobArrived(tx, repository, digest, d.clock.Now()));
+                                          BW_CHECK(MarkCompleted(tx, repository, completed));
+                                          return audit::Record(tx, event);
+                                        });
     if (!done) {
       session_->follower.reset();  // facts count only for a confirmed digest (DESIGN 2.9)
       if (done.error().code == Errc::kDigest)

@@ -17,7 +17,9 @@ std::optional<Time> TimeAt(const storage::Row& row, int column) {
 
 }  // namespace
 
-bool OldVerdictServes(Pending pending) { return pending != Pending::kPolicy && pending != Pending::kException; }
+bool OldVerdictServes(Pending pending) {
+  return pending != Pending::kPolicy && pending != Pending::kException && pending != Pending::kLayer;
+}
 
 std::string_view Name(Pending pending) {
   switch (pending) {
@@ -28,11 +30,19 @@ std::string_view Name(Pending pending) {
     case Pending::kException: return "exception";
     case Pending::kFacts: return "facts";
     case Pending::kChild: return "child";
+    case Pending::kLayer: return "layer";
   }
   return "?";
 }
 
 std::size_t IndexOf(policy::PointOfUse at) { return static_cast<std::size_t>(at) - 1; }
+
+Result<std::optional<ImageFacts>> FactsOf(const storage::ReadTx& tx, const Subject& subject) {
+  // What the same manifest holds in a repository that has all of it is not known here.
+  BW_TRY(auto absent, storage::AbsentBlobs(tx, subject.repository, subject.digest));
+  if (!absent.empty()) return std::optional(SparseFacts(subject.kind, absent));
+  return LoadFacts(tx, subject.digest);
+}
 
 Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository,
                                            const Digest& digest) {

@@ -26,6 +26,7 @@ enum class Pending : std::uint8_t {
   kException = 4,  // likewise; also a tag that an exception names moved
   kFacts = 5,      // read again by newer cataloguers: the old verdict serves
   kChild = 6,      // a child of an index changed: each child is gated on its own, so the old verdict serves
+  kLayer = 7,      // a layer came that was absent: treated as unscanned until judged
 };
 bool OldVerdictServes(Pending pending);
 std::string_view Name(Pending pending);  // "current", "new", "data", …
@@ -63,6 +64,8 @@ struct Subject {
   std::string summary;          // counts by severity, JSON
 };
 
+// Its facts: of its digest, or only that parts are absent in this repository. nullopt: not there yet.
+Result<std::optional<ImageFacts>> FactsOf(const storage::ReadTx& tx, const Subject& subject);
 Result<std::optional<Subject>> FindSubject(const storage::ReadTx& tx, storage::RepositoryId repository,
                                            const Digest& digest);
 Status PutSubject(storage::Tx& tx, const Subject& subject);  // inserts or replaces

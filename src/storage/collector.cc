@@ -70,6 +70,7 @@ Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository) {
             "ON CONFLICT (digest) DO UPDATE SET since = 0",
             {id}));
     BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id = ?1", {id}));
+    BW_CHECK(Run(tx, "DELETE FROM absent_blobs WHERE manifest_id = ?1", {id}));
     BW_CHECK(Run(tx, "DELETE FROM manifests WHERE id = ?1", {id}));
   }
   return static_cast<std::int64_t>(ids.size());

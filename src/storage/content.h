@@ -97,12 +97,14 @@ struct NewManifest {
   std::optional<Digest> subject;
   std::vector<Edge> edges;  // blobs (config and layers), children; the subject's edge is added here
   ByteSpan bytes;
+  bool sparse = false;  // required blobs may be absent
 };
 
 struct PutOutcome {
   ManifestId id{};
   bool created = false;            // false: the repository had this digest already
   std::optional<Digest> replaced;  // what the tag pointed to before, if something else
+  std::vector<Digest> completed;   // other manifests that a blob of this one came to (BlobArrived)
 };
 
 // The required blobs of `edges` that this repository does not hold by an edge or a live lease of `by`: knowing the digest
@@ -114,6 +116,13 @@ Result<std::vector<Digest>> MissingBlobs(const ReadTx& tx, RepositoryId reposito
 // kLimit: limits::kManifestBytes, kManifestDescriptors.
 Result<PutOutcome> PutManifest(Tx& tx, RepositoryId repository, const NewManifest& manifest,
                                const std::optional<TagName>& tag, PrincipalId pushed_by, Time now);
+
+// Required blobs that were absent when the manifest was pushed, and still are. They are no edges: an edge to what is not
+// there would become a right when the repository of somebody else has it. In bytewise order.
+Result<std::vector<Digest>> AbsentBlobs(const ReadTx& tx, RepositoryId repository, const Digest& manifest);
+// After the repository got the blob (an upload, a mount): it becomes an edge of the manifests that lack it, unless its
+// size is not what they say. Which they are.
+Result<std::vector<Digest>> BlobArrived(Tx& tx, RepositoryId repository, const Digest& blob, Time now);
 
 struct Manifest {
   ManifestId id{};

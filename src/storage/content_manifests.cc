@@ -64,15 +64,20 @@ Status InsertEdge(Tx& tx, RepositoryId repository, ManifestId manifest, const Ed
              {manifest, edge.kind, edge.digest.str(), size, repository});
 }
 
+Status CheckSize(const Edge& edge, std::uint64_t size) {
+  if (!edge.size || *edge.size == size) return {};
+  return {Errc::kInvalid, "the descriptor of " + edge.digest.str() + " says " + std::to_string(*edge.size) +
+                              " bytes, the blob has " + std::to_string(size)};
+}
+
 Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewManifest& manifest, PrincipalId pushed_by,
                    Time now) {
   for (const Edge& edge : manifest.edges) {
     if (edge.kind == EdgeKind::kBlob) {
       BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now, pushed_by));
-      if (!held) continue;  // not required: MissingBlobs found nothing amiss
-      if (edge.size && *edge.size != *held)
-        return Error{Errc::kInvalid, "the descriptor of " + edge.digest.str() + " says " + std::to_string(*edge.size) +
-                                         " bytes, the blob has " + std::to_string(*held)};
+      if (!held && edge.required) BW_CHECK(InsertAbsent(tx, repository, id, edge));
+      if (!held) continue;
+      BW_CHECK(CheckSize(edge, *held));
     }
     BW_CHECK(InsertEdge(tx, repository, id, edge));
   }
@@ -83,8 +88,10 @@ Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewMani
 
 Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewManifest& manifest, PrincipalId pushed_by,
                                   Time now) {
-  BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, pushed_by, now));
-  if (!missing.empty()) return BlobsUnknown(missing);
+  if (!manifest.sparse) {
+    BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, pushed_by, now));
+    if (!missing.empty()) return BlobsUnknown(missing);
+  }
   const std::string subject = manifest.subject ? manifest.subject->str() : "";
   BW_CHECK(tx.Exec(
       "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, config_media_type, annotations, "
@@ -95,6 +102,23 @@ Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewMani
   const ManifestId id{tx.last_insert_id()};
   BW_CHECK(InsertEdges(tx, repository, id, manifest, pushed_by, now));
   return id;
+}
+
+// What the pusher sent, or what this manifest made the repository's, others may lack.
+Result<std::vector<Digest>> CompleteOthers(Tx& tx, RepositoryId repository, const NewManifest& manifest,
+                                           PrincipalId pushed_by, Time now) {
+  std::vector<Digest> completed;
+  BW_TRY(auto any, tx.Int("SELECT 1 FROM absent_blobs WHERE repository_id = ?1 LIMIT 1", {repository}));
+  if (!any) return completed;
+  for (const Edge& edge : manifest.edges) {
+    if (edge.kind != EdgeKind::kBlob) continue;
+    BW_TRY(auto held, HeldBlobSize(tx, repository, edge.digest, now, pushed_by));
+    if (!held) continue;
+    BW_CHECK(CheckSize(edge, *held));
+    BW_TRY(auto arrived, BlobArrived(tx, repository, edge.digest, now));
+    completed.insert(completed.end(), arrived.begin(), arrived.end());
+  }
+  return completed;
 }
 
 }  // namespace
@@ -123,6 +147,7 @@ Result<PutOutcome> PutManifest(Tx& tx, RepositoryId repository, const NewManifes
   } else {
     BW_TRY(outcome.id, InsertManifest(tx, repository, manifest, pushed_by, now));
   }
+  BW_TRY(outcome.completed, CompleteOthers(tx, repository, manifest, pushed_by, now));
   if (tag) {
     BW_TRY(auto before, SetTag(tx, repository, *tag, manifest.digest, now));
     if (before != manifest.digest) outcome.replaced = before;
@@ -225,6 +250,7 @@ Result<Deleted> DeleteManifest(Tx& tx, RepositoryId repository, const Digest& di
           "ON CONFLICT (digest) DO UPDATE SET since = 0",
           {there->id}));
   BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id = ?1", {there->id}));
+  BW_CHECK(Run(tx, "DELETE FROM absent_blobs WHERE manifest_id = ?1", {there->id}));
   BW_CHECK(Run(tx, "DELETE FROM manifests WHERE id = ?1", {there->id}));
   return deleted;
 }

@@ -28,6 +28,9 @@ Status GrantLease(Tx& tx, RepositoryId repository, const Digest& digest, Princip
 Result<std::optional<std::uint64_t>> HeldBlobSize(const ReadTx& tx, RepositoryId repository, const Digest& digest,
                                                   Time now, std::optional<PrincipalId> by = std::nullopt);
 
+// Notes that a manifest lacks a blob; BlobArrived takes the note away.
+Status InsertAbsent(Tx& tx, RepositoryId repository, ManifestId manifest, const Edge& edge);
+
 // Runs a statement for its effect.
 Status Run(Tx& tx, std::string_view sql, std::initializer_list<Param> params);
 // Each with a callback that can fail; its error ends the query and is returned.

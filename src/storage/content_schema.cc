@@ -125,6 +125,17 @@ CREATE TABLE pulls (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pulls_last ON pulls(repository_id, last);
 )sql"},
+    {"storage", 2, R"sql(
+-- What a sparse manifest names and its repository did not hold when it was pushed.
+CREATE TABLE absent_blobs (
+  repository_id INTEGER NOT NULL REFERENCES repositories(id),
+  digest TEXT NOT NULL,
+  manifest_id INTEGER NOT NULL REFERENCES manifests(id),
+  size INTEGER,
+  PRIMARY KEY (repository_id, digest, manifest_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX absent_blobs_manifest ON absent_blobs(manifest_id);
+)sql"},
 };
 
 }  // namespace
