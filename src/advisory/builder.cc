@@ -123,8 +123,21 @@ std::string Pack(const Record& r, const Strings& strings) {
   return out;
 }
 
-// What a record says, independent of string ids; with known exploitation, so that its change counts as one.
-void AppendContent(std::string& out, const Record& r, const std::map<std::string, Time, std::less<>>& exploited) {
+// What is joined to records by CVE.
+struct Joined {
+  std::map<std::string, Time, std::less<>> exploited;
+  std::vector<file::Epss> epss;  // sorted, of CVEs that records name
+
+  const file::Epss* EpssOf(std::string_view id) const {
+    const auto number = file::CveNumber(id);
+    if (!number) return nullptr;
+    auto at = std::lower_bound(epss.begin(), epss.end(), *number, [](const file::Epss& e, std::uint64_t wanted) { return e.cve < wanted; });
+    return at == epss.end() || at->cve != *number ? nullptr : &*at;
+  }
+};
+
+// What a record says, independent of string ids; with what is joined to it, so that a change of that counts as one.
+void AppendContent(std::string& out, const Record& r, const Joined& joined) {
   auto text = [&](std::string_view s) {
     file::AppendVarint(out, s.size());
     out += s;
@@ -138,7 +151,8 @@ void AppendContent(std::string& out, const Record& r, const std::map<std::string
     file::AppendVarint(out, n);
   }
   auto join = [&](const std::string& id) {
-    if (auto it = exploited.find(id); it != exploited.end()) file::AppendVarint(out, file::PackTime(it->second));
+    if (auto it = joined.exploited.find(id); it != joined.exploited.end()) file::AppendVarint(out, file::PackTime(it->second));
+    if (const file::Epss* epss = joined.EpssOf(id)) out.append(reinterpret_cast<const char*>(epss), sizeof *epss);
   };
   join(r.id);
   for (const auto& alias : r.aliases) join(alias);
@@ -173,8 +187,7 @@ void PutStrings(const Strings& strings, Sections& into) {
   }
 }
 
-void PutRecords(const std::vector<Record>& records, const std::map<std::string, Time, std::less<>>& exploited,
-                const Strings& strings, Sections& into) {
+void PutRecords(const std::vector<Record>& records, const Joined& joined, const Strings& strings, Sections& into) {
   std::vector<file::Key> keys;
   std::string content;
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -185,7 +198,7 @@ void PutRecords(const std::vector<Record>& records, const std::map<std::string, 
       content.clear();
     }
     into[file::kRecords] += Pack(records[i], strings);
-    AppendContent(content, records[i], exploited);
+    AppendContent(content, records[i], joined);
     ++keys.back().count;
     if (i + 1 == records.size() || records[i + 1].package != package) keys.back().content = file::Hash(AsBytes(content));
   }
@@ -234,6 +247,29 @@ std::vector<SourceInfo> JoinSources(std::vector<SourceInfo> sources) {
   return out;
 }
 
+// Those of CVEs that records name: most of what FIRST publishes is about software that is in no package. Sorted; of a CVE
+// that is there twice the higher one.
+std::vector<file::Epss> EpssOfRecords(std::vector<file::Epss> all, const std::vector<Record>& records) {
+  std::vector<std::uint64_t> named;
+  auto name = [&](const std::string& id) {
+    if (auto cve = file::CveNumber(id)) named.push_back(*cve);
+  };
+  if (!all.empty()) {
+    for (const Record& r : records) {
+      name(r.id);
+      for (const std::string& alias : r.aliases) name(alias);
+    }
+  }
+  SortUnique(named);
+  std::erase_if(all, [&](const file::Epss& e) { return !std::binary_search(named.begin(), named.end(), e.cve); });
+  std::sort(all.begin(), all.end(), [](const file::Epss& a, const file::Epss& b) {
+    return std::tie(a.cve, b.score, b.percentile) < std::tie(b.cve, a.score, a.percentile);
+  });
+  auto same = [](const file::Epss& a, const file::Epss& b) { return a.cve == b.cve; };
+  all.erase(std::unique(all.begin(), all.end(), same), all.end());
+  return all;
+}
+
 // kNever sorts last as a time, but says least as a date of data.
 Time NewestDate(const std::vector<SourceInfo>& sources) {
   Time newest = kNever;
@@ -277,6 +313,16 @@ Status Builder::AddKnownExploited(KnownExploited entry) {
   return {};
 }
 
+Status Builder::AddEpss(Epss entry) {
+  const auto cve = file::CveNumber(entry.cve);
+  auto part = [](double value) { return value >= 0 && value <= 1; };
+  if (!cve || !part(entry.score) || !part(entry.percentile)) return Error{Errc::kInvalid, "EPSS of no CVE, or not from 0 to 1"};
+  if (epss_.size() >= limits::kAdvisoryRecords) return Error{Errc::kLimit, "too many EPSS entries"};
+  auto scaled = [](double value) { return static_cast<std::uint32_t>(std::lround(value * file::kEpssOne)); };
+  epss_.push_back({*cve, scaled(entry.score), scaled(entry.percentile)});
+  return {};
+}
+
 void Builder::AddSource(SourceInfo source) { sources_.push_back(std::move(source)); }
 void Builder::Cover(std::string_view ecosystem) {
   if (!covered_.contains(ecosystem)) covered_.emplace(ecosystem, false);
@@ -286,11 +332,12 @@ void Builder::Complete(std::string_view ecosystem) { covered_.insert_or_assign(s
 Result<std::string> Builder::Finish() {
   const std::vector<Record> records = Normalize(std::move(records_));
   const std::vector<SourceInfo> sources = JoinSources(std::move(sources_));
-  std::map<std::string, Time, std::less<>> exploited;
+  Joined joined;
   for (const auto& e : exploited_) {
-    auto [it, fresh] = exploited.try_emplace(e.cve, e.added);
+    auto [it, fresh] = joined.exploited.try_emplace(e.cve, e.added);
     if (!fresh) it->second = std::min(it->second, e.added);
   }
+  joined.epss = EpssOfRecords(std::move(epss_), records);
   Strings strings;
   for (const Record& r : records) {
     EachText(r, [&](const std::string& s) { strings.Add(s); });
@@ -298,17 +345,18 @@ Result<std::string> Builder::Finish() {
     strings.Add(r.package.name);
     strings.Add(Front(r).front);
   }
-  for (const auto& [cve, added] : exploited) strings.Add(cve);
+  for (const auto& [cve, added] : joined.exploited) strings.Add(cve);
   for (const auto& s : sources) strings.Add(s.name);
   for (const auto& [ecosystem, complete] : covered_) strings.Add(ecosystem);
   strings.Freeze();
 
   Sections sections;
   PutStrings(strings, sections);
-  PutRecords(records, exploited, strings, sections);
-  for (const auto& [cve, added] : exploited) {
+  PutRecords(records, joined, strings, sections);
+  for (const auto& [cve, added] : joined.exploited) {
     AppendPod(sections[file::kExploited], file::Exploited{strings.Id(cve), 0, added.time_since_epoch().count()});
   }
+  for (const auto& e : joined.epss) AppendPod(sections[file::kEpss], e);
   for (const auto& s : sources) {
     AppendPod(sections[file::kSources], file::Source{strings.Id(s.name), 0, s.records, s.errors,
                                                      s.data_date.time_since_epoch().count()});

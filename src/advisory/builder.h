@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "advisory/file_format.h"
 #include "advisory/index.h"
 #include "advisory/model.h"
 #include "base/result.h"
@@ -20,6 +21,8 @@ class Builder {
   // Records of one (package, source, id) are joined: whatever any of them calls affected is affected.
   Status Add(Record record);
   Status AddKnownExploited(KnownExploited entry);
+  // kInvalid for what is no CVE or no score. Only those of CVEs that some record names get into the file.
+  Status AddEpss(Epss entry);
   void AddSource(SourceInfo source);          // of one name: counts are added up
   void Cover(std::string_view ecosystem);     // a source covers it, even if there is no record
   void Complete(std::string_view ecosystem);  // a source covers it wholly; without that it is a choice of records
@@ -33,6 +36,7 @@ class Builder {
  private:
   std::vector<Record> records_;
   std::vector<KnownExploited> exploited_;
+  std::vector<file::Epss> epss_;
   std::vector<SourceInfo> sources_;
   std::map<std::string, bool, std::less<>> covered_;  // ecosystem -> wholly
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -23,10 +24,13 @@ bool HasFix(const Record& record) {
 // Only who gathered the sources knows whether they are all there is; a name that no record has is a mistake.
 Status DeclareWhole(const std::vector<std::string>& ecosystems, Builder& builder) {
   for (const std::string& ecosystem : ecosystems) {
-    const auto& records = builder.records();
-    if (std::none_of(records.begin(), records.end(), [&](const Record& r) { return r.package.ecosystem == ecosystem; }))
-      return Error{Errc::kInvalid, fmt::format("the sources have no record of {}: they are not all that is known of it", Printable(ecosystem, 100))};
-    builder.Complete(ecosystem);
+    std::set<std::string> meant;  // "Alpine" is each of its releases
+    for (const Record& r : builder.records()) {
+      const std::string& name = r.package.ecosystem;
+      if (name == ecosystem || (name.starts_with(ecosystem) && name[ecosystem.size()] == ':')) meant.insert(name);
+    }
+    if (meant.empty()) return Error{Errc::kInvalid, fmt::format("the sources have no record of {}: they are not all that is known of it", Printable(ecosystem, 100))};
+    for (const std::string& name : meant) builder.Complete(name);
   }
   return {};
 }

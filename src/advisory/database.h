@@ -14,7 +14,7 @@ namespace bulwark::advisory {
 
 struct SourceSpec {
   std::string path;   // what EachDocument reads
-  std::string label;  // source name of its records; empty: the feed's name ("osv", "debian", "kev")
+  std::string label;  // source name of its records; empty: the feed's name ("osv", "debian", "kev", …)
   // "LABEL=PATH" or "PATH"; a label is lower-case letters, digits and "-".
   static SourceSpec Parse(const std::string& text);
 };
@@ -26,7 +26,8 @@ struct BuildOptions {
   Time now{};                      // stamps fixes first seen by this build; limits dates that sources state
   Force force = Force::kNo;        // swap in data that the checks below refuse
   Starter starter = Starter::kLeaveOut;
-  // Of these the sources are all that is known: a package without a record is safe. kInvalid where they have no record.
+  // Of these the sources are all that is known: a package without a record is safe. A distribution's name is each of its
+  // releases that have records. kInvalid where they have no record.
   std::vector<std::string> whole = {};
 };
 

@@ -105,6 +105,31 @@ TEST_F(Database, IsWholeByTheOperatorsWordAlone) {
   EXPECT_EQ(BuildDatabase(out(), {SourceSpec::Parse(npm)}, options).error().code, Errc::kInvalid);
 }
 
+// A distribution's name means all its releases, as many as the sources have.
+TEST_F(Database, WholeDistribution) {
+  auto secdb = [&](const char* name, const char* release) {
+    return Write(name, fmt::format(R"({{"distroversion":"{}","reponame":"main","packages":[{{"pkg":{{"name":"a","secfixes":{{"1-r0":["CVE-2024-1"]}}}}}}]}})", release));
+  };
+  BuildOptions options{*ParseTime("2026-01-01"), Force::kNo, Starter::kLeaveOut, {"Alpine"}};
+  const auto report = BuildDatabase(out(), {SourceSpec::Parse(secdb("a.json", "v3.19")), SourceSpec::Parse(secdb("b.json", "edge"))}, options);
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ("secdb", report->sources[0].label);
+  EXPECT_EQ((std::vector<std::string>{"Alpine:edge", "Alpine:v3.19"}), Describe(**OpenIndex(out())).whole);
+  EXPECT_FALSE((*OpenIndex(out()))->Covers("Alpine:v3.18").any);
+  options.whole = {"Alp"};
+  EXPECT_FALSE(BuildDatabase(out(), {SourceSpec::Parse(secdb("a.json", "v3.19"))}, options).ok());
+}
+
+TEST_F(Database, ReadsCsvByItsNameAlone) {
+  const auto osv = Write("osv/a.json", Osv("CVE-2024-1", kFixed));
+  Write("osv/modified_id.csv", "2024-01-01,x\n");  // as OSV's buckets have it
+  const auto report = Build({folder_ + "/osv", Write("epss.csv", "cve,epss,percentile\nCVE-2024-1,0.5,0.9\n")});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ("epss", report->sources[1].label);
+  EXPECT_EQ(0.9, (*OpenIndex(out()))->EpssOf("CVE-2024-1")->percentile);
+  EXPECT_EQ(Errc::kInvalid, Build({Write("other.csv", "a,b\n")}).error().code);
+}
+
 TEST_F(Database, IsDeterministicAndClampsFutureDates) {
   const auto source = Write("a.jsonl", Lines(10) + R"({"id":"Z","modified":"3000-01-01T00:00:00Z","affected":[]})");
   const auto first = Build({source});

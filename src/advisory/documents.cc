@@ -31,6 +31,7 @@ bool Strip(std::string_view& name, std::string_view suffix) {
 }
 
 bool IsYaml(std::string_view name) { return name.ends_with(".yaml") || name.ends_with(".yml"); }
+bool IsCsv(std::string_view name) { return name.ends_with(".csv"); }
 bool IsLines(std::string_view name) { return name.ends_with(".jsonl") || name.ends_with(".ndjson"); }
 bool IsDocument(std::string_view name) { return name.ends_with(".json") || IsLines(name) || IsYaml(name); }
 
@@ -97,7 +98,7 @@ Status GiveFile(const std::string& name, ByteSource& source, const Each& each) {
   if (IsLines(name)) return EachLine(name, source, each);
   auto bytes = ReadAll(source, limits::kFeedDocumentBytes);
   if (!bytes) return std::move(bytes).error().Wrap(name);
-  return each({name, IsYaml(name) ? Syntax::kYaml : Syntax::kJson, AsText(*bytes)});
+  return each({name, IsYaml(name) ? Syntax::kYaml : IsCsv(name) ? Syntax::kCsv : Syntax::kJson, AsText(*bytes)});
 }
 
 Status EachTarEntry(const std::string& name, ByteSource& source, const Each& each) {

@@ -10,7 +10,7 @@
 
 namespace bulwark::advisory {
 
-enum class Syntax { kJson, kYaml };
+enum class Syntax { kJson, kYaml, kCsv };
 
 struct Document {
   std::string name;  // path, with ":line" for lines; for messages
@@ -19,7 +19,7 @@ struct Document {
 };
 
 // Calls `each` for every document, in a fixed order; an error from it ends the walk. Of folders and archives only
-// *.json, *.jsonl, *.yaml and *.yml count, links are not followed. kNotFound, kIo, kCorrupt (damaged compression or
+// *.json, *.jsonl, *.yaml and *.yml count (a *.csv beside them is an index of theirs), links are not followed. kNotFound, kIo, kCorrupt (damaged compression or
 // archive), kLimit (limits::kFeed…).
 Status EachDocument(const std::string& path, const std::function<Status(const Document&)>& each);
 

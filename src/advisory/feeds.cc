@@ -14,6 +14,9 @@ std::span<const Feed> Feeds() {
       Feed{"debian", IsDebianFacts, ReadDebianFacts},
       Feed{"kev", IsKnownExploited, ReadKnownExploited},
       Feed{"osv", IsOsv, ReadOsv},
+      Feed{"secdb", IsSecdb, ReadSecdb},
+      Feed{"debian-tracker", IsDebianTracker, ReadDebianTracker},
+      Feed{"epss", IsEpss, ReadEpss},
   };
   return kFeeds;
 }
@@ -34,6 +37,17 @@ Status FeedOutput::Add(Record record) {
 
 Status FeedOutput::Add(KnownExploited entry) {
   BW_CHECK(builder_.AddKnownExploited(std::move(entry)));
+  ++records_;
+  return {};
+}
+
+Status FeedOutput::Add(Epss entry) {
+  const std::string cve = entry.cve;
+  if (Status added = builder_.AddEpss(std::move(entry)); !added) {
+    if (added.error().code == Errc::kLimit) return added;
+    CountError(cve, added.error());
+    return {};
+  }
   ++records_;
   return {};
 }

@@ -20,6 +20,7 @@ class FeedOutput {
   // The record's source is set. A record the builder refuses is a malformed item; only kLimit is returned.
   Status Add(Record record);
   Status Add(KnownExploited entry);
+  Status Add(Epss entry);
   void Skip() { ++skipped_; }               // well-formed, but nothing to report (withdrawn, other ecosystems)
   void CountItems(std::uint64_t n) { items_ += n; }
   void CountError(std::string_view where, const Error& error);
@@ -56,6 +57,12 @@ bool IsDebianFacts(const Document& first);
 Status ReadDebianFacts(const Document& document, FeedOutput& out);
 bool IsKnownExploited(const Document& first);
 Status ReadKnownExploited(const Document& document, FeedOutput& out);
+bool IsSecdb(const Document& first);
+Status ReadSecdb(const Document& document, FeedOutput& out);
+bool IsDebianTracker(const Document& first);
+Status ReadDebianTracker(const Document& document, FeedOutput& out);
+bool IsEpss(const Document& first);
+Status ReadEpss(const Document& document, FeedOutput& out);
 
 // "Thu, 15 Aug 2024 16:54:36 +0200" (RFC 2822, section 3.3, without the obsolete forms). kInvalid otherwise.
 Result<Time> ParseMailDate(std::string_view text);

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,7 +19,7 @@ namespace bulwark::advisory::file {
 static_assert(std::endian::native == std::endian::little, "the file is little-endian and mapped as it is");
 
 inline constexpr std::array<char, 8> kMagic{'B', 'W', 'A', 'D', 'V', 'I', 'S', '\n'};
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 enum Section : std::uint32_t {
   kStringOffsets,  // u32 x (strings + 1) into kStringBytes; the strings are sorted and unique, string 0 is ""
@@ -28,8 +30,10 @@ enum Section : std::uint32_t {
   kExploited,      // Exploited, sorted by CVE
   kSources,        // Source, sorted by name
   kCovered,        // u32 string ids of ecosystems, sorted; with kComplete
+  kEpss,           // Epss, sorted by CVE; not in files before version 3
   kSectionCount,
 };
+inline constexpr std::uint32_t kSectionsBefore3 = 8;
 
 // In an element of kCovered: a source says that it covers the ecosystem wholly. Files of version 1 never say so.
 inline constexpr std::uint32_t kComplete = 0x80000000;
@@ -51,7 +55,13 @@ struct Header {
   std::array<Extent, kSectionCount> extents{};
   std::uint64_t header_hash = 0;   // XXH3 of the header up to here
 };
-static_assert(sizeof(Header) == 216 && std::is_trivially_copyable_v<Header>);
+static_assert(sizeof(Header) == 232 && std::is_trivially_copyable_v<Header>);
+
+// Of a header with so many sections: its last fields move up.
+constexpr std::size_t HeaderSize(std::uint32_t sections) {
+  return offsetof(Header, extents) + sections * sizeof(Extent) + sizeof(Header::header_hash);
+}
+static_assert(HeaderSize(kSectionCount) == sizeof(Header) && HeaderSize(kSectionsBefore3) == 216);
 
 struct Key {
   std::uint32_t ecosystem = 0;  // string ids
@@ -69,6 +79,14 @@ struct Exploited {
 };
 static_assert(sizeof(Exploited) == 16);
 
+struct Epss {
+  std::uint64_t cve = 0;         // CveNumber
+  std::uint32_t score = 0;       // both in hundred-thousandths, as FIRST publishes them
+  std::uint32_t percentile = 0;
+};
+static_assert(sizeof(Epss) == 16);
+inline constexpr std::uint32_t kEpssOne = 100'000;
+
 struct Source {
   std::uint32_t name = 0;
   std::uint32_t reserved = 0;
@@ -77,6 +95,9 @@ struct Source {
   std::int64_t data_date = 0;
 };
 static_assert(sizeof(Source) == 32);
+
+// "CVE-2024-1234" as 2024 << 32 | 1234; nullopt for what is no CVE.
+std::optional<std::uint64_t> CveNumber(std::string_view id);
 
 // A packed record is, in this order (v = varint, s = varint of a string id, t = time):
 // id s, aliases v (s)*, state u8, kind u8, severity u8, score u8 (tenths, 255 = unknown), vector s, source s,

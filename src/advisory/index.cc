@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include <xxhash.h>
 
 #include "advisory/file_format.h"
+#include "advisory/osv_ids.h"
 #include "base/digest.h"
 #include "base/limits.h"
 #include "base/unique_fd.h"
@@ -32,6 +34,14 @@ std::uint64_t HashKey(std::string_view ecosystem, std::string_view name) {
   key.reserve(ecosystem.size() + 1 + name.size());
   key.append(ecosystem).append(1, '\0').append(name);
   return Hash(AsBytes(key));
+}
+
+std::optional<std::uint64_t> CveNumber(std::string_view id) {
+  if (id.empty() || CveIn(id) != id) return std::nullopt;
+  std::uint32_t year = 0, number = 0;  // of digits alone, as CveIn has seen; "0001" is 1
+  if (std::from_chars(id.data() + 4, id.data() + 8, year).ec != std::errc()) return std::nullopt;
+  if (std::from_chars(id.data() + 9, id.data() + id.size(), number).ec != std::errc()) return std::nullopt;
+  return std::uint64_t{year} << 32 | number;
 }
 
 }  // namespace file
@@ -76,6 +86,7 @@ class FlatIndex final : public Index {
   void Find(const versions::PackageKey& key, const std::function<bool(const Record&)>& each) const override;
   Coverage Covers(std::string_view ecosystem) const override;
   std::optional<KnownExploited> Exploited(std::string_view cve) const override;
+  std::optional<Epss> EpssOf(std::string_view cve) const override;
   bool EachKey(const std::function<void(const versions::PackageKey&, std::uint64_t)>& each) const override;
 
  private:
@@ -99,6 +110,7 @@ class FlatIndex final : public Index {
   ByteSpan records_;
   std::span<const file::Exploited> exploited_;
   std::span<const file::Source> sources_;
+  std::span<const file::Epss> epss_;
 };
 
 Status FlatIndex::Check() {
@@ -111,6 +123,7 @@ Status FlatIndex::Check() {
   exploited_ = TableOf<file::Exploited>(Section(file::kExploited));
   sources_ = TableOf<file::Source>(Section(file::kSources));
   covered_ = TableOf<std::uint32_t>(Section(file::kCovered));
+  epss_ = TableOf<file::Epss>(Section(file::kEpss));
   BW_CHECK(CheckStrings());
   BW_CHECK(CheckTables());
   return CheckRecords();
@@ -118,24 +131,30 @@ Status FlatIndex::Check() {
 
 Status FlatIndex::CheckHeader() {
   const ByteSpan bytes = holder_->bytes();
-  if (bytes.size() < sizeof header_) return Corrupt("too short for a header");
-  std::memcpy(&header_, bytes.data(), sizeof header_);
+  if (bytes.size() < file::HeaderSize(file::kSectionsBefore3)) return Corrupt("too short for a header");
+  header_ = {};
+  std::memcpy(&header_, bytes.data(), offsetof(file::Header, extents));
   if (header_.magic != file::kMagic) return Corrupt("it does not start as one");
   if (header_.version > file::kVersion) {
     return Error{Errc::kUnsupported, fmt::format("advisory file of format {}: this program reads up to {}",
                                                  header_.version, file::kVersion)};
   }
-  if (header_.header_hash != file::Hash(bytes.subspan(0, offsetof(file::Header, header_hash)))) {
-    return Corrupt("the header's checksum is wrong");
-  }
-  if (header_.sections != file::kSectionCount || header_.file_size != bytes.size()) return Corrupt("truncated");
-  for (const auto& e : header_.extents) {
-    if (e.offset % 8 != 0 || e.offset < sizeof header_ || e.offset > bytes.size() || e.size > bytes.size() - e.offset ||
+  // Files of before have a section less, and with it a shorter header.
+  const std::uint32_t sections = header_.version < 3 ? file::kSectionsBefore3 : file::kSectionCount;
+  const std::size_t size = file::HeaderSize(sections), hash_at = size - sizeof header_.header_hash;
+  if (bytes.size() < size) return Corrupt("too short for a header");
+  std::memcpy(&header_.header_hash, bytes.data() + hash_at, sizeof header_.header_hash);
+  if (header_.header_hash != file::Hash(bytes.subspan(0, hash_at))) return Corrupt("the header's checksum is wrong");
+  if (header_.sections != sections || header_.file_size != bytes.size()) return Corrupt("truncated");
+  std::memcpy(header_.extents.data(), bytes.data() + offsetof(file::Header, extents), sections * sizeof(file::Extent));
+  for (std::uint32_t i = 0; i < sections; ++i) {
+    const file::Extent& e = header_.extents[i];
+    if (e.offset % 8 != 0 || e.offset < size || e.offset > bytes.size() || e.size > bytes.size() - e.offset ||
         e.size > UINT32_MAX) {
       return Corrupt("a section lies outside the file");
     }
   }
-  if (header_.payload_hash != file::Hash(bytes.subspan(sizeof header_))) return Corrupt("the checksum is wrong");
+  if (header_.payload_hash != file::Hash(bytes.subspan(size))) return Corrupt("the checksum is wrong");
   return {};
 }
 
@@ -169,6 +188,10 @@ Status FlatIndex::CheckTables() const {
   }
   for (const auto& s : sources_) {
     if (s.name >= strings) return Corrupt("a string that is not there");
+  }
+  for (std::size_t i = 0; i < epss_.size(); ++i) {
+    if (epss_[i].score > file::kEpssOne || epss_[i].percentile > file::kEpssOne) return Corrupt("an EPSS above 1");
+    if (i > 0 && epss_[i - 1].cve >= epss_[i].cve) return Corrupt("EPSS is out of order");
   }
   return {};
 }
@@ -297,6 +320,14 @@ std::optional<KnownExploited> FlatIndex::Exploited(std::string_view cve) const {
   return KnownExploited{std::string(cve), Time(Millis(it->added))};
 }
 
+std::optional<Epss> FlatIndex::EpssOf(std::string_view cve) const {
+  const auto number = file::CveNumber(cve);
+  if (!number) return std::nullopt;
+  const auto it = std::lower_bound(epss_.begin(), epss_.end(), *number, [](const file::Epss& e, std::uint64_t wanted) { return e.cve < wanted; });
+  if (it == epss_.end() || it->cve != *number) return std::nullopt;
+  return Epss{std::string(cve), static_cast<double>(it->score) / file::kEpssOne, static_cast<double>(it->percentile) / file::kEpssOne};
+}
+
 bool FlatIndex::EachKey(const std::function<void(const versions::PackageKey&, std::uint64_t)>& each) const {
   for (const auto& key : keys_) each({std::string(Text(key.ecosystem)), std::string(Text(key.name))}, key.content);
   return true;
@@ -315,7 +346,7 @@ Result<std::shared_ptr<const Index>> OpenIndex(const std::string& path) {
   if (!fd) return ErrnoError(fmt::format("open the advisory file {}", path));
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return ErrnoError(fmt::format("read the size of {}", path));
-  if (!S_ISREG(info.st_mode) || info.st_size < static_cast<off_t>(sizeof(file::Header))) {
+  if (!S_ISREG(info.st_mode) || info.st_size < static_cast<off_t>(file::HeaderSize(file::kSectionsBefore3))) {
     return Error{Errc::kCorrupt, fmt::format("{} is no advisory file", path)};
   }
   const auto size = static_cast<std::size_t>(info.st_size);

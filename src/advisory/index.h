@@ -45,7 +45,8 @@ class Index {
   // Whether any source covers the ecosystem or release at all, and wholly: no data is unknown, not safe.
   virtual Coverage Covers(std::string_view ecosystem) const = 0;
   virtual std::optional<KnownExploited> Exploited(std::string_view cve) const = 0;
-  // Calls `each` for every key, sorted, with a hash of all that its records say (known exploitation included). False:
+  virtual std::optional<Epss> EpssOf(std::string_view cve) const = 0;
+  // Calls `each` for every key, sorted, with a hash of all that its records say (known exploitation and EPSS included). False:
   // this index cannot list its keys.
   virtual bool EachKey(const std::function<void(const versions::PackageKey&, std::uint64_t content)>&) const {
     return false;

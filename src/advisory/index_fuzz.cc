@@ -28,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (*index)->Find({"npm", "a"}, all);
   (*index)->Covers("npm");
   (*index)->Exploited("CVE-2021-44228");
+  (*index)->EpssOf("CVE-2021-44228");
   (*index)->sources();
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <random>
@@ -67,6 +68,9 @@ TEST(Index, GivesBackWhatWasAdded) {
   ASSERT_TRUE(builder.Add(Full()).ok());
   ASSERT_TRUE(builder.Add(Make("Debian:12", "a", "CVE-2024-2")).ok());
   ASSERT_TRUE(builder.AddKnownExploited({"CVE-2024-1", Time(Millis(5))}).ok());
+  ASSERT_TRUE(builder.AddEpss({"CVE-2024-1", 0.25, 1}).ok());
+  ASSERT_TRUE(builder.AddEpss({"CVE-2024-1", 0.125, 0.5}).ok());  // the higher one counts
+  ASSERT_TRUE(builder.AddEpss({"CVE-2024-3", 0.5, 0.5}).ok());    // of no record: not kept
   builder.AddSource({"test", 2, 1, Time(Millis(99))});
   builder.AddSource({"empty", 0, 0, kNever});
   builder.Cover("npm");
@@ -87,6 +91,9 @@ TEST(Index, GivesBackWhatWasAdded) {
   EXPECT_EQ(covers("Debian:13"), "none 0");
   EXPECT_EQ(Time(Millis(5)), index->Exploited("CVE-2024-1")->added);
   EXPECT_FALSE(index->Exploited("CVE-2024-2"));
+  EXPECT_EQ(0.25, index->EpssOf("CVE-2024-1")->score);
+  EXPECT_EQ(1, index->EpssOf("CVE-2024-1")->percentile);
+  for (const char* none : {"CVE-2024-2", "CVE-2024-3", "GHSA-1", ""}) EXPECT_FALSE(index->EpssOf(none)) << none;
   EXPECT_EQ(Time(Millis(99)), index->data_date());
   EXPECT_EQ(2u, index->records());
   ASSERT_EQ(2u, index->sources().size());
@@ -138,12 +145,16 @@ TEST(Builder, RefusesWhatCannotBeReported) {
   r.url = std::string(limits::kAdvisoryTextBytes + 1, 'x');
   EXPECT_EQ(Errc::kInvalid, builder.Add(r).error().code);
   EXPECT_EQ(Errc::kInvalid, builder.AddKnownExploited({"", kNever}).error().code);
+  for (const Epss& bad : {Epss{"GHSA-1", 0.5, 0.5}, Epss{"CVE-2024-1", 1.5, 0.5}, Epss{"CVE-2024-1", 0.5, -1}, Epss{"CVE-2024-1", std::nan(""), 0}}) {
+    EXPECT_EQ(Errc::kInvalid, builder.AddEpss(bad).error().code);
+  }
 }
 
 std::string SampleFile() {
   Builder builder;
   EXPECT_TRUE(builder.Add(Full()).ok());
   EXPECT_TRUE(builder.AddKnownExploited({"CVE-2024-1", Time(Millis(5))}).ok());
+  EXPECT_TRUE(builder.AddEpss({"CVE-2024-1", 0.5, 0.75}).ok());
   builder.AddSource({"test", 2, 1, Time(Millis(99))});
   return *builder.Finish();
 }
@@ -171,16 +182,37 @@ TEST(Index, RefusesDamage) {
   EXPECT_EQ(Errc::kUnsupported, IndexOfBytes(newer).error().code);
 }
 
-// Files of format 1 could not say that they are complete.
-TEST(Index, ReadsFormatOne) {
-  std::string old = SampleFile();
-  old[8] = 1;
-  Sign(old);
-  const auto index = IndexOfBytes(old);
-  ASSERT_TRUE(index.ok()) << index.error().message;
-  const Coverage coverage = (*index)->Covers("PyPI");
-  EXPECT_TRUE(coverage.any && !coverage.complete);
-  EXPECT_EQ(coverage.records, 1u);
+// A file as programs of before wrote it: eight sections, and a header that is shorter by one extent.
+std::string Downgraded(std::uint32_t version) {
+  const std::string now = SampleFile();
+  file::Header header;
+  std::memcpy(&header, now.data(), sizeof header);
+  const std::size_t size = file::HeaderSize(file::kSectionsBefore3), less = sizeof header - size;
+  const std::string payload = now.substr(sizeof header, header.extents[file::kEpss].offset - sizeof header);
+  header.version = version;
+  header.sections = file::kSectionsBefore3;
+  header.file_size = size + payload.size();
+  header.payload_hash = file::Hash(AsBytes(payload));
+  for (auto& extent : header.extents) extent.offset -= less;
+  std::string old(reinterpret_cast<const char*>(&header), size);
+  const std::uint64_t hash = file::Hash(AsBytes(old).first(size - sizeof hash));
+  std::memcpy(old.data() + size - sizeof hash, &hash, sizeof hash);
+  return old + payload;
+}
+
+// Files of format 1 could not say that they are complete, those of format 2 have no EPSS.
+TEST(Index, ReadsFormatsOfBefore) {
+  for (std::uint32_t version : {1, 2}) {
+    const auto index = IndexOfBytes(Downgraded(version));
+    ASSERT_TRUE(index.ok()) << index.error().message;
+    const Coverage coverage = (*index)->Covers("PyPI");
+    EXPECT_TRUE(coverage.any && !coverage.complete);
+    EXPECT_EQ(coverage.records, 1u);
+    EXPECT_EQ(All(**index, {"PyPI", "a"}), std::vector<Record>{Full()});
+    EXPECT_TRUE((*index)->Exploited("CVE-2024-1"));
+    EXPECT_FALSE((*index)->EpssOf("CVE-2024-1"));
+  }
+  EXPECT_FALSE(IndexOfBytes(Downgraded(3)).ok());
 }
 
 // Every byte of the payload changed, checksums right: refused, or readable without harm (run under ASan).
@@ -197,6 +229,7 @@ TEST(Index, SurvivesForgery) {
       All(**index, {"PyPI", "a"});
       (*index)->Covers("PyPI");
       (*index)->Exploited("CVE-2024-1");
+      (*index)->EpssOf("CVE-2024-1");
       (*index)->sources();
     }
   }
@@ -222,13 +255,15 @@ TEST(ChangedKeys, ListsWhatSaysSomethingElse) {
   for (Builder* builder : {&a, &b}) {
     ASSERT_TRUE(builder->Add(Make("npm", "same", "X-1")).ok());
     ASSERT_TRUE(builder->Add(Make("npm", "exploited", "CVE-2024-7")).ok());
+    ASSERT_TRUE(builder->Add(Make("npm", "likely", "CVE-2024-8")).ok());
+    ASSERT_TRUE(builder->AddEpss({"CVE-2024-8", builder == &a ? 0.1 : 0.2, 0.5}).ok());
     ASSERT_TRUE(builder->Add(Make("npm", "changed", "X-2", builder == &a ? "1.0.0" : "1.0.1")).ok());
   }
   ASSERT_TRUE(a.Add(Make("npm", "gone", "X-3")).ok());
   ASSERT_TRUE(b.Add(Make("Debian:12", "new", "X-4")).ok());
   ASSERT_TRUE(b.AddKnownExploited({"CVE-2024-7", Time(Millis(1))}).ok());
   const auto before = Built(a), after = Built(b);
-  const std::vector<versions::PackageKey> want{{"Debian:12", "new"}, {"npm", "changed"}, {"npm", "exploited"}, {"npm", "gone"}};
+  const std::vector<versions::PackageKey> want{{"Debian:12", "new"}, {"npm", "changed"}, {"npm", "exploited"}, {"npm", "gone"}, {"npm", "likely"}};
   EXPECT_EQ(want, *ChangedKeys(*before, *after));
   EXPECT_TRUE(ChangedKeys(*after, *after)->empty());
 }

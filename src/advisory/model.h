@@ -60,4 +60,11 @@ struct KnownExploited {
   Time added = kNever;
 };
 
+// EPSS of a CVE, both from 0 to 1: joined at match time as well.
+struct Epss {
+  std::string cve;
+  double score = 0;       // how likely exploitation within 30 days is
+  double percentile = 0;  // how many CVEs have at most this score
+};
+
 }  // namespace bulwark::advisory

@@ -175,14 +175,13 @@ void DropCovered(versions::Ecosystem ecosystem, Record& record) {
   });
 }
 
-// "Ubuntu:22.04:LTS" is "Ubuntu:22.04" to os-release, "Alpine:v3.19" is "Alpine:3.19"; language ecosystems lose a suffix.
+// "Ubuntu:22.04:LTS" is "Ubuntu:22.04" to os-release; language ecosystems lose a suffix.
 std::string EcosystemKey(versions::Ecosystem ecosystem, std::string_view name) {
   using versions::Ecosystem;
   if (ecosystem != Ecosystem::kDeb && ecosystem != Ecosystem::kApk && ecosystem != Ecosystem::kRpm) {
     return std::string(versions::Name(ecosystem));
   }
   if (name.ends_with(":LTS")) name.remove_suffix(4);
-  if (name.starts_with("Alpine:v")) return "Alpine:" + std::string(name.substr(8));
   return std::string(name);
 }
 
@@ -259,6 +258,7 @@ void WriteJson(const formats::YamlNode& node, formats::JsonWriter& writer) {
 
 Result<std::string> JsonOf(const Document& document) {
   if (document.syntax == Syntax::kJson) return std::string(document.text);
+  if (document.syntax == Syntax::kCsv) return Malformed("not JSON");
   formats::YamlLimits limits;
   limits.bytes = 8 * limits::kMiB;
   limits.nodes = 1'000'000;

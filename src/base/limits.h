@@ -86,7 +86,7 @@ inline constexpr std::uint64_t kAdvisoryRecords = 5'000'000;    // of one adviso
 inline constexpr std::uint64_t kAdvisoryTextBytes = 4096;       // id, version, link
 inline constexpr std::uint64_t kAdvisoryVersions = 50'000;      // single versions of one record
 inline constexpr std::uint64_t kAdvisoryAliases = 1000;
-inline constexpr std::uint64_t kFeedDocumentBytes = 64 * kMiB;  // one document or line of a feed
+inline constexpr std::uint64_t kFeedDocumentBytes = 256 * kMiB;  // one document or line of a feed; the Debian tracker's is about 70 MiB
 inline constexpr std::uint64_t kFeedBytes = 16 * kGiB;          // one feed, unpacked
 inline constexpr std::uint64_t kFeedArchiveBytes = 1 * kGiB;    // a zip archive, which is read whole
 
