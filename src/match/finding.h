@@ -44,6 +44,8 @@ struct Finding {
   double score = -1;
   std::string vector;
   bool known_exploited = false;
+  double epss = -1;                  // EPSS score and percentile, 0 to 1; -1 unknown
+  double epss_percentile = -1;
   std::string source;                // advisory source
   std::string record;                // its record id
   std::string range;                 // "< 1.2.3", ">= 1.0, < 1.2.3 or = 2.0"

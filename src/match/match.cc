@@ -76,7 +76,7 @@ class Finder {
   const std::vector<Record>& RecordsOf(const versions::PackageKey& key);
   const std::vector<Judged>& JudgedOf(const Matcher& matcher, const Subject& subject);
   Finding ToFinding(const InventoryPackage& package, const Subject& subject, const Judged& judged) const;
-  bool IsExploited(const Judged& judged) const;
+  void Join(const Judged& judged, Finding& into) const;
   std::optional<std::string> AnsweredByOwner(const InventoryPackage& package, const Judged& judged);
 
   const Inventory& inventory_;
@@ -152,9 +152,17 @@ const std::vector<Judged>& Finder::JudgedOf(const Matcher& matcher, const Subjec
   return it->second;
 }
 
-bool Finder::IsExploited(const Judged& judged) const {
-  auto listed = [&](const std::string& id) { return index_.Exploited(id).has_value(); };
-  return listed(judged.id) || std::any_of(judged.aliases.begin(), judged.aliases.end(), listed);
+// What is known by CVE alone. Of several CVEs of one group the worst counts.
+void Finder::Join(const Judged& judged, Finding& into) const {
+  auto join = [&](const std::string& id) {
+    into.known_exploited = into.known_exploited || index_.Exploited(id).has_value();
+    const auto epss = index_.EpssOf(id);
+    if (!epss || epss->score < into.epss) return;
+    into.epss = epss->score;
+    into.epss_percentile = std::max(into.epss_percentile, epss->percentile);
+  };
+  join(judged.id);
+  for (const std::string& alias : judged.aliases) join(alias);
 }
 
 // DESIGN 2.12: a distribution package that provably owns the file, and whose distribution knows this vulnerability in
@@ -201,7 +209,7 @@ Finding Finder::ToFinding(const InventoryPackage& package, const Subject& subjec
   f.severity = judged.severity;
   f.score = judged.score;
   f.vector = judged.vector;
-  f.known_exploited = IsExploited(judged);
+  Join(judged, f);
   f.source = judged.record->source;
   f.record = judged.record->id;
   f.range = RangeText(*judged.record);

@@ -256,6 +256,59 @@ TEST(Find, AChoiceOfRecordsIsAGap) {
   EXPECT_EQ(coverage, "Debian:12 false 1\nPyPI true 0\nnpm false 2\n");
 }
 
+InventoryPackage Apk(std::string name, std::string origin, std::string version) {
+  InventoryPackage p = Deb(std::move(name), std::move(origin), std::move(version));
+  p.package.ecosystem = Ecosystem::kApk;
+  return p;
+}
+
+// By origin and release, in apk's order; with the states of any distribution.
+TEST(Find, Alpine) {
+  Record never = Make("Alpine:v3.19", "openssl", "CVE-2024-2", {}, "secdb");
+  never.state = State::kNotAffected;
+  const auto index = IndexOf({Make("Alpine:v3.19", "openssl", "CVE-2024-1", {{"", "3.1.4-r10", ""}}, "secdb"), never,
+                              Make("Alpine:v3.18", "openssl", "CVE-2024-3", {{"", "9", ""}}, "secdb"),
+                              Make("Alpine:v3.19", "mariadb", "CVE-2024-4", {{"", "10.2.24.r0", ""}}, "secdb"),
+                              Make("Alpine:v3.19", "libssl3", "CVE-2024-5", {{"", "9", ""}}, "secdb")});
+  auto in = [&](InventoryPackage p) { return FindIn({std::move(p)}, *index, "Alpine:v3.19").findings; };
+  const auto found = in(Apk("libssl3", "openssl", "3.1.4-r9"));
+  ASSERT_EQ(1u, found.size());
+  EXPECT_EQ("CVE-2024-1 3.1.4-r10 openssl Alpine:v3.19", fmt::format("{} {} {} {}", found[0].id, found[0].fixed_version, found[0].source_package, found[0].key_ecosystem));
+  EXPECT_EQ("3.1.4-r9 < 3.1.4-r10 (apk)", found[0].comparison);
+  EXPECT_EQ(advisory::Severity::kUnknown, found[0].severity);
+  EXPECT_TRUE(in(Apk("libssl3", "openssl", "3.1.4-r10")).empty());
+  EXPECT_EQ(1u, in(Apk("libssl3", "", "3")).size());  // its own name where no origin is recorded
+  // A malformed version in the data decides as far as it goes; where it would have to, nothing is known.
+  EXPECT_TRUE(in(Apk("mariadb", "mariadb", "10.11.2-r0")).empty());
+  EXPECT_EQ(Answer::kAffected, in(Apk("mariadb", "mariadb", "10.2.23-r1"))[0].answer);
+  EXPECT_EQ(Answer::kUnknown, in(Apk("mariadb", "mariadb", "10.2.24-r1"))[0].answer);
+}
+
+// A database of one family in an image of another: nobody's data is about these packages.
+TEST(Find, PackagesOfAnotherFamilyAreABlindGap) {
+  const auto index = IndexOf({Make("Alpine:v3.19", "s", "CVE-2024-1", {{"", "9", ""}}), Make("Debian:12", "s", "CVE-2024-2", {{"", "9", ""}})});
+  for (const auto& [package, distribution] : {std::pair{Deb("s", "", "1"), "Alpine:v3.19"}, std::pair{Apk("s", "", "1"), "Debian:12"}}) {
+    const auto found = FindIn({package}, *index, distribution);
+    EXPECT_TRUE(found.findings.empty());
+    ASSERT_EQ(1u, found.gaps.size());
+    EXPECT_EQ(image::GapKind::kBlind, found.gaps[0].kind);
+  }
+  EXPECT_EQ("no advisory data for Wolfi", FindIn({Apk("s", "", "1")}, *index, "Wolfi").gaps[0].reason);
+}
+
+TEST(Find, EpssIsJoinedByIdAndAlias) {
+  Record ghsa = Make("npm", "a", "GHSA-1", {{"", "2.0.0", ""}}), other = Make("npm", "a", "CVE-2024-3", {{"", "2.0.0", ""}});
+  ghsa.aliases = {"CVE-2024-1", "CVE-2024-2"};
+  advisory::Builder builder;
+  for (const Record& r : {ghsa, other}) ASSERT_TRUE(builder.Add(r).ok());
+  ASSERT_TRUE(builder.AddEpss({"CVE-2024-1", 0.1, 0.5}).ok());
+  ASSERT_TRUE(builder.AddEpss({"CVE-2024-2", 0.3, 0.9}).ok());
+  const auto found = FindIn({Lang(Ecosystem::kNpm, "a", "1.0.0")}, **advisory::IndexOfBytes(*builder.Finish())).findings;
+  ASSERT_EQ(2u, found.size());
+  EXPECT_EQ("CVE-2024-1 0.3 0.9", fmt::format("{} {} {}", found[0].id, found[0].epss, found[0].epss_percentile));  // the worst
+  EXPECT_EQ("CVE-2024-3 -1 -1", fmt::format("{} {} {}", found[1].id, found[1].epss, found[1].epss_percentile));
+}
+
 TEST(Find, OwnershipSuppressesOnlyWhatTheDistributionAnswers) {
   Record py = Make("PyPI", "jinja2", "GHSA-1", {{"", "3.1.3", ""}}), py2 = Make("PyPI", "jinja2", "GHSA-2", {{"", "3.1.4", ""}});
   py.aliases = {"CVE-2024-1"};

@@ -10,10 +10,12 @@ using versions::Ecosystem;
 bool IsDistribution(Ecosystem e) { return e == Ecosystem::kDeb || e == Ecosystem::kApk || e == Ecosystem::kRpm; }
 bool IsLanguage(Ecosystem e) { return !IsDistribution(e); }
 
-// Binary packages inherit what is known of the source package they were built from.
+// Binary packages inherit what is known of the source package they were built from. Those of another family than the
+// distribution (a dpkg database in an Alpine image) belong to no distribution that is known.
 Subject OfDistribution(const catalog::InventoryPackage& p, const catalog::Inventory& inventory) {
   const image::Package& package = p.package;
-  return {{inventory.distribution, package.source_name.empty() ? package.name : package.source_name},
+  const bool own = versions::ParseEcosystem(inventory.distribution) == package.ecosystem;
+  return {{own ? inventory.distribution : "", package.source_name.empty() ? package.name : package.source_name},
           package.ecosystem,
           package.source_version.empty() ? package.version : package.source_version};
 }
@@ -37,7 +39,7 @@ std::span<const Matcher> Matchers() {
 
 int AuthorityOf(std::string_view source) {
   if (source.starts_with("starter")) return 2;
-  return source == "debian" ? 0 : 1;
+  return source == "debian" || source == "debian-tracker" || source == "secdb" ? 0 : 1;
 }
 
 }  // namespace bulwark::match

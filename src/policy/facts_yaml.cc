@@ -97,6 +97,11 @@ constexpr Field<Finding> kFinding[] = {
        BW_TRY(into.score, formats::YamlNumber(value, "score"));
        return {};
      }},
+    {"epss",
+     [](const YamlNode& value, Finding& into) -> Status {
+       BW_TRY(into.epss, formats::YamlNumber(value, "epss"));
+       return {};
+     }},
     {"answer",
      [](const YamlNode& value, Finding& into) -> Status {
        BW_TRY(std::size_t i, formats::YamlChoice(value, "answer", {"affected", "not affected", "unknown"}));

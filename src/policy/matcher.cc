@@ -100,6 +100,7 @@ bool MatchesWithin(const FindingMatcher& matcher, const match::Finding& finding,
   if (matcher.known_exploited && *matcher.known_exploited != finding.known_exploited) return false;
   if (matcher.severity && JudgedSeverity(finding, on_unknown) < *matcher.severity) return false;
   if (matcher.score_at_least && JudgedScore(finding, on_unknown) < *matcher.score_at_least) return false;
+  if (matcher.epss_at_least && (finding.epss < 0 || finding.epss < *matcher.epss_at_least)) return false;
   if (matcher.fix_available && *matcher.fix_available != HasFix(finding)) return false;
   if (!matcher.ids.empty() && !NamesId(finding, matcher.ids)) return false;
   if (!matcher.packages.empty() && !NamesPackage(finding, matcher.packages)) return false;
@@ -136,6 +137,10 @@ Status ReadMatcherField(const formats::YamlMember& member, FindingMatcher& match
     BW_TRY(double score, formats::YamlNumber(value, key));
     if (score < 0 || score > 10) return YamlError(value, "score must be from 0 to 10");
     matcher.score_at_least = score;
+  } else if (key == "epss") {
+    BW_TRY(double epss, formats::YamlNumber(value, key));
+    if (!(epss >= 0 && epss <= 1)) return YamlError(value, "epss must be from 0 to 1");
+    matcher.epss_at_least = epss;
   } else if (key == "kind") {
     BW_TRY(std::size_t i, formats::YamlChoice(value, key, {kClasses[0], kClasses[1], kClasses[2]}));
     matcher.kind = static_cast<advisory::Class>(i + 1);
@@ -145,7 +150,7 @@ Status ReadMatcherField(const formats::YamlMember& member, FindingMatcher& match
     BW_CHECK(ReadTexts(member, matcher.packages));
   } else {
     return YamlError(member.line, fmt::format("no condition {} (there are severity, score, fix, fix_older_than, kev, "
-                                              "kind, ids, packages)", Printable(key, 64)));
+                                              "epss, kind, ids, packages)", Printable(key, 64)));
   }
   return {};
 }

@@ -34,6 +34,7 @@ struct FindingMatcher {
   std::optional<Millis> fix_older_than;         // an unknown fix date counts as old
   std::optional<bool> known_exploited;
   std::optional<double> score_at_least;         // an unknown score counts as the highest of its severity
+  std::optional<double> epss_at_least;          // an unknown EPSS matches none
   std::vector<std::string> ids;                 // any of these ids or aliases
   std::vector<std::string> packages;            // globs of package or source package names; "*" is every name
   std::optional<advisory::Class> kind;

@@ -168,15 +168,16 @@ TEST(ParseMatchers, ReadsTheCommandLine) {
   ASSERT_TRUE(m.ok()) << m.error().message;
   EXPECT_EQ(m->severity, Severity::kHigh);
   EXPECT_EQ(m->fix_available, true);
-  m = ParseMatchers("kev, fix_older_than=30d,score=9.5,ids=CVE-1,ids=CVE-2,packages=openssl,kind=malicious");
+  m = ParseMatchers("kev, fix_older_than=30d,score=9.5,epss=0.25,ids=CVE-1,ids=CVE-2,packages=openssl,kind=malicious");
   ASSERT_TRUE(m.ok()) << m.error().message;
   EXPECT_EQ(m->known_exploited, true);
   EXPECT_EQ(m->fix_older_than, Millis(std::chrono::days(30)));
   EXPECT_EQ(m->ids.size(), 2u);
   EXPECT_EQ(m->score_at_least, 9.5);
+  EXPECT_EQ(m->epss_at_least, 0.25);
   EXPECT_EQ(m->kind, advisory::Class::kMalicious);
   for (const char* bad : {"", ",", "severity", "severity=", "severity=highest", "severity=high,severity=low", "fix=yes", "x=1",
-                          "kev=yes", "severity=high,", "fix=none,fix_older_than=7d", "severity=unknown", "score=x"}) {
+                          "kev=yes", "severity=high,", "fix=none,fix_older_than=7d", "severity=unknown", "score=x", "epss", "epss=x", "epss=1.1", "epss=-0.1"}) {
     EXPECT_FALSE(ParseMatchers(bad).ok()) << bad;
   }
   EXPECT_EQ(ParseMatchers("severity=highest").error().message, "severity must be one of none, low, medium, high, critical");

@@ -79,6 +79,9 @@ void WriteFinding(JsonWriter& out, const Finding& f) {
     out.Number(f.score);
   }
   out.Field("vector", f.vector).Field("known_exploited", f.known_exploited);
+  out.Key("epss");
+  if (f.epss < 0) out.Null();
+  else out.BeginObject().Key("score").Number(f.epss).Key("percentile").Number(f.epss_percentile).EndObject();
   out.Key("package").BeginObject().Field("ecosystem", versions::Name(f.ecosystem)).Field("looked_up_in", f.key_ecosystem);
   out.Field("name", f.package).Field("version", f.version).Field("source", f.source_package).Field("path", f.path);
   out.Field("layer", f.layer.empty() ? std::string() : f.layer.str()).Field("layer_index", f.layer_index);

@@ -59,6 +59,8 @@ Report Example() {
   f.back().comparison = "no order: bad epoch";
   f.push_back(Finding("CVE-2024-6", "perl", Severity::kHigh, "5.1"));
   f.back().known_exploited = true;
+  f.back().epss = 0.97123;
+  f.back().epss_percentile = 0.9991;
   f.push_back(Finding("CVE-2024-7", "lodash", Severity::kHigh, "4.17.21"));
   f.back().source_package.clear();
   f.back().ecosystem = versions::Ecosystem::kNpm;

@@ -204,7 +204,12 @@ void Writer::WriteRating(const Finding& f) {
   if (f.score >= 0) out_.Key("score").Number(f.score);
   out_.Field("severity", advisory::Name(f.severity));
   if (!f.vector.empty()) out_.Field("method", MethodOf(f.vector)).Field("vector", f.vector);
-  out_.EndObject().EndArray();
+  out_.EndObject();
+  if (f.epss >= 0) {
+    out_.BeginObject().Key("source").BeginObject().Field("name", "EPSS").Field("url", "https://www.first.org/epss/").EndObject();
+    out_.Key("score").Number(f.epss).Field("method", "other").EndObject();
+  }
+  out_.EndArray();
 }
 
 void Writer::WriteAnalysis(const Finding& f) {

@@ -107,7 +107,7 @@ std::string FindingsRevision(const match::Findings& findings) {
     for (auto part : {static_cast<int>(f.answer), static_cast<int>(f.state), static_cast<int>(f.severity),
                       static_cast<int>(f.kind), f.known_exploited ? 1 : 0})
       all += " " + std::to_string(part);
-    all += " " + std::to_string(f.score) + "\n";
+    all += " " + std::to_string(f.score) + " " + std::to_string(f.epss) + "\n";
   }
   for (const image::Gap& gap : findings.gaps)
     all += std::to_string(static_cast<int>(gap.kind)) + gap.path + " " + gap.reason + "\n";
