@@ -37,6 +37,7 @@ Error Bad(std::string_view what) { return Error{Errc::kInvalid, std::string("not
 Time SystemClock::Now() const { return std::chrono::floor<Millis>(std::chrono::system_clock::now()); }
 
 std::string FormatDate(Time t) {
+  if (t == kNever) return "never";
   std::chrono::year_month_day ymd(std::chrono::floor<days>(t));
   char buf[32];
   std::snprintf(buf, sizeof buf, "%04d-%02u-%02u", int(ymd.year()), unsigned(ymd.month()), unsigned(ymd.day()));

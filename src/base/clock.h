@@ -42,7 +42,7 @@ class FakeClock final : public Clock {
 
 // "2026-11-24T05:33:06Z" (RFC 3339, UTC, whole seconds; a fraction only when it is not zero).
 std::string FormatTime(Time t);
-// "2026-11-24".
+// "2026-11-24"; "never" for kNever, as FormatTime.
 std::string FormatDate(Time t);
 // RFC 3339 with any offset, or a plain date (midnight UTC). Years 0001 to 9999. kInvalid otherwise.
 Result<Time> ParseTime(std::string_view text);

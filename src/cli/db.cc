@@ -1,6 +1,7 @@
 // bulwark db build, bulwark db status
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "advisory/database.h"
@@ -33,6 +34,13 @@ Status TellWhole(const std::string& path) {
   return {};
 }
 
+// Sources such as Alpine's secdb state no date.
+std::optional<std::int64_t> AgeInDays(Time data, Time now) {
+  if (data == kNever) return std::nullopt;
+  return (now - data).count() / 86'400'000;
+}
+std::string DateOf(Time data) { return data == kNever ? "an unknown date" : FormatDate(data); }
+
 int Build(const DbArguments& a) {
   advisory::BuildOptions options;
   options.now = SystemClock().Now();
@@ -51,7 +59,7 @@ int Build(const DbArguments& a) {
   }
   for (const auto& source : report->sources) TellSource(source);
   for (const auto& text : report->overridden) NoteLine("forced: " + text);
-  NoteLine(a.out + ": " + std::to_string(report->records) + " records, " + FormatBytes(report->bytes) + ", data of " + FormatDate(report->data_date));
+  NoteLine(a.out + ": " + std::to_string(report->records) + " records, " + FormatBytes(report->bytes) + ", data of " + DateOf(report->data_date));
   if (auto told = TellWhole(a.out); !told) return Fail(told.error());
   auto written = WriteOutput("", report->revision + "\n");
   return written ? kPass : Fail(written.error());
@@ -60,7 +68,10 @@ int Build(const DbArguments& a) {
 std::string AsJson(const std::string& name, const advisory::Description& d, Time now) {
   formats::JsonWriter out(formats::JsonWriter::Layout::kIndented);
   out.BeginObject().Field("database", name).Field("revision", d.revision).Field("data_date", FormatTime(d.data_date));
-  out.Field("age_days", (now - d.data_date).count() / 86'400'000).Field("records", d.records).Field("packages", d.packages);
+  out.Key("age_days");
+  if (const auto age = AgeInDays(d.data_date, now)) out.Int(*age);
+  else out.Null();
+  out.Field("records", d.records).Field("packages", d.packages);
   out.Key("sources").BeginArray();
   for (const auto& source : d.sources)
     out.BeginObject().Field("name", source.name).Field("records", source.records).Field("errors", source.errors).Field("data_date", FormatTime(source.data_date)).EndObject();
@@ -73,10 +84,11 @@ std::string AsJson(const std::string& name, const advisory::Description& d, Time
 
 std::string AsTable(const std::string& name, const advisory::Description& d, Time now) {
   auto line = [](const std::string& key, const std::string& value) { return key + std::string(14 - std::min<std::size_t>(13, key.size()), ' ') + value + "\n"; };
+  const auto age = AgeInDays(d.data_date, now);
   std::string out = line("database", name) + line("revision", d.revision);
-  out += line("data of", FormatDate(d.data_date) + " (" + std::to_string((now - d.data_date).count() / 86'400'000) + " days old)");
+  out += line("data of", DateOf(d.data_date) + (age ? " (" + std::to_string(*age) + " days old)" : ""));
   out += line("records", std::to_string(d.records) + " about " + std::to_string(d.packages) + " packages");
-  for (const auto& source : d.sources) out += line("source", Printable(source.name) + ": " + std::to_string(source.records) + " records, " + FormatDate(source.data_date));
+  for (const auto& source : d.sources) out += line("source", Printable(source.name) + ": " + std::to_string(source.records) + " records, of " + DateOf(source.data_date));
   for (const auto& [ecosystem, packages] : d.ecosystems) {
     bool whole = std::find(d.whole.begin(), d.whole.end(), ecosystem) != d.whole.end();
     out += line("ecosystem", Printable(ecosystem) + ": " + std::to_string(packages) + " packages, " + (whole ? "all that is known" : "a choice of records"));
