@@ -133,7 +133,7 @@ Status FlatIndex::CheckHeader() {
   const ByteSpan bytes = holder_->bytes();
   if (bytes.size() < file::HeaderSize(file::kSectionsBefore3)) return Corrupt("too short for a header");
   header_ = {};
-  std::memcpy(&header_, bytes.data(), offsetof(file::Header, extents));
+  std::memcpy(static_cast<void*>(&header_), bytes.data(), offsetof(file::Header, extents));
   if (header_.magic != file::kMagic) return Corrupt("it does not start as one");
   if (header_.version > file::kVersion) {
     return Error{Errc::kUnsupported, fmt::format("advisory file of format {}: this program reads up to {}",
