@@ -154,6 +154,21 @@ class Alpine(unittest.TestCase):
                           "CVE-2099-0013": ("ignored", "affected", "", "unknown"), "CVE-2099-0014": ("undetermined", "unknown", "", "unknown"),
                           "CVE-2099-0016": ("end_of_life", "affected", "", "unknown")})
 
+    def test_served(self):
+        """A registry with this data: what has a fix is held back, what is fixed is given out."""
+        server = harness.Server("--db", self.database)
+        try:
+            client = server.client()
+            fixed = image([(name, "3.1.4-r5" if origin == "openssl" else version, origin, files) for name, version, origin, files in PACKAGES])
+            for name, pushed, want in (("library/old", image(), 403), ("library/new", fixed, 200)):
+                status, _, body = client.push(name, "v1", pushed)
+                self.assertEqual(status, 201, body)
+                status, _, body = client.pull(name, "v1")
+                self.assertEqual(status, want, body)
+            self.assertIn(b"CVE-2099-0001", client.pull("library/old", "v1")[2])
+        finally:
+            server.close()
+
     # The oracle: apk-tools 3, `apk version -t`.
     VERSIONS = "1.2_rc1 < 1.2|1.2 < 1.2_p1|1.2_p1 > 1.2-r5|1.01 < 1.1|3.1.4-r9 < 3.1.4-r10|1.2a > 1.2|1.2~abc > 1.2-r1|1-r1 = 1-r01|1.2_foo ? 1.2|x ? 1"
 
