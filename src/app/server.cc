@@ -223,6 +223,7 @@ Status Server::State::Listen() {
 
 Server::~Server() {
   if (state_->http) state_->http->Stop(kStopGrace);
+  if (state_->service) state_->service->StopWaiting();
   state_->http.reset();
   state_->pool.reset();
   state_->upkeep.reset();

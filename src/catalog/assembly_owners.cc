@@ -50,6 +50,7 @@ class Claims {
       Ownership ownership = claim->md5.empty() ? Ownership::kClaimed : claim->md5 == md5 ? Ownership::kVerified : Ownership::kMismatch;
       if (!best || Rank(ownership) > Rank(p.ownership)) best = claim, p.ownership = ownership;
     }
+    if (!best) return;
     p.owner = best->package;
     p.owner_source = sources_.at(best->package);
   }

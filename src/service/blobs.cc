@@ -1,6 +1,7 @@
 #include <set>
 
 #include "audit/audit.h"
+#include "base/log.h"
 #include "service/registry_parts.h"
 
 namespace bulwark::service {
@@ -16,6 +17,13 @@ Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repos
   if (!pass && pass.error().code == Errc::kDenied)
     return d.rights.Refuse(caller, "blob.pull", repository.name + "@" + digest.str(), pass.error());
   return pass;
+}
+
+// The row says that the file is there: it was lost from under us. A push of the same bytes mends it.
+Error Lost(const Digest& digest, Error error) {
+  if (error.code != Errc::kNotFound) return error;
+  LogError("blob " + digest.str() + ": its file is missing from the store");
+  return {Errc::kNotFound, "BLOB_UNKNOWN: the bytes of " + digest.str() + " are missing from the store; push them again"};
 }
 
 // Repositories that refer to the blob, whoever may see them.
@@ -92,10 +100,11 @@ Result<std::optional<storage::Repository>> CheckSource(RegistryDeps& d, const Ca
 Result<BlobStat> Blobs::Stat(const Caller& caller, const RepoName& name, const Digest& digest) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "blob.pull"));
   BW_CHECK(Checked(d_, caller, repository, digest, BlobUse::kExistence));
-  BW_TRY(auto info, d_.blobs.Stat({0, digest}));
+  auto info = d_.blobs.Stat({0, digest});
+  if (!info) return Lost(digest, info.error());
   // A pusher who was told "it is there" relies on it until its manifest comes (DESIGN 2.15).
   BW_TRY(bool pushes, d_.rights.Holds(caller.principal, auth::Verb::kPush, name.str()));
-  if (!pushes) return BlobStat{digest, info.size};
+  if (!pushes) return BlobStat{digest, info->size};
   storage::PrincipalId principal{caller.principal.id};
   BW_TRY(bool renew, d_.database.Read([&](const storage::ReadTx& tx) {
     return storage::LeaseNeedsRenewal(tx, repository.id, digest, principal, d_.clock.Now());
@@ -104,16 +113,17 @@ Result<BlobStat> Blobs::Stat(const Caller& caller, const RepoName& name, const D
     BW_CHECK(d_.database.Write(
         [&](storage::Tx& tx) { return storage::RenewLease(tx, repository.id, digest, principal, d_.clock.Now()); }));
   }
-  return BlobStat{digest, info.size};
+  return BlobStat{digest, info->size};
 }
 
 Result<OpenedBlob> Blobs::Open(const Caller& caller, const RepoName& name, const Digest& digest) {
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "blob.pull"));
   BW_TRY(Pass pass, Checked(d_, caller, repository, digest, BlobUse::kBytes));
   BW_CHECK(d_.gate.Audit(caller, repository, digest, pass));
-  BW_TRY(auto reader, d_.blobs.Open({0, digest}));
-  std::uint64_t size = reader->size();
-  return OpenedBlob{{digest, size}, std::move(reader)};
+  auto reader = d_.blobs.Open({0, digest});
+  if (!reader) return Lost(digest, reader.error());
+  std::uint64_t size = (*reader)->size();
+  return OpenedBlob{{digest, size}, *std::move(reader)};
 }
 
 Status Blobs::Delete(const Caller& caller, const RepoName& name, const Digest& digest) {

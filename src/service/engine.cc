@@ -178,15 +178,21 @@ Result<Verdicts> Engine::WaitFor(storage::RepositoryId repository, const Digest&
     MutexLock lock(mutex_);
     // The rest of the requests must be served, and those for other repositories may wait too.
     const bool full = held_ >= limits::kHeldRequests;
-    if (full || held_in_[repository] >= limits::kHeldOfRepository) return verdicts;
+    if (full || stopping_ || held_in_[repository] >= limits::kHeldOfRepository) return verdicts;
     ++held_;
     ++held_in_[repository];
     bool in_time = true;
-    while (in_time && announced_ == seen) in_time = judged_.wait_until(mutex_, deadline) != std::cv_status::timeout;
+    while (in_time && !stopping_ && announced_ == seen) in_time = judged_.wait_until(mutex_, deadline) != std::cv_status::timeout;
     --held_;
     if (--held_in_[repository] == 0) held_in_.erase(repository);
     if (!in_time) return verdicts;
   }
+}
+
+void Engine::StopWaiting() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  judged_.notify_all();
 }
 
 Result<Verdicts> Engine::JudgeNow(storage::RepositoryId repository, const Digest& digest) {

@@ -70,6 +70,8 @@ class Engine {
   Result<Verdicts> WaitFor(storage::RepositoryId repository, const Digest& digest, policy::PointOfUse at,
                            std::chrono::milliseconds hold);
 
+  void StopWaiting();  // from now on WaitFor answers at once: the server stops
+
   // ---- upkeep, called by Background and by tests ----
 
   // Judges what is marked and what time has flipped, up to `limit` manifests. How many it did.
@@ -100,6 +102,7 @@ class Engine {
   std::uint64_t announced_ BW_GUARDED_BY(mutex_) = 0;
   std::uint64_t held_ BW_GUARDED_BY(mutex_) = 0;  // requests in WaitFor
   std::map<storage::RepositoryId, std::uint64_t> held_in_ BW_GUARDED_BY(mutex_);
+  bool stopping_ BW_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace bulwark::service

@@ -58,8 +58,13 @@ void Service::StartBackground(unsigned workers) {
       std::make_unique<Background>(state_->engine, state_->pulls, state_->layers, *state_->registry.uploads, workers);
 }
 
-void Service::StopBackground() {
+void Service::StopWaiting() {
+  state_->engine.StopWaiting();
   state_->layers.Stop();
+}
+
+void Service::StopBackground() {
+  StopWaiting();
   state_->background.reset();
 }
 

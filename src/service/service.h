@@ -50,6 +50,7 @@ class Service {
   ~Service();
 
   void StartBackground(unsigned workers);
+  void StopWaiting();     // requests that wait for an analysis or a verdict are answered with what there is
   void StopBackground();  // gives up what is under way and writes the pull batches; once, at the end
 
   Registry& registry();
