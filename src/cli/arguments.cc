@@ -120,7 +120,7 @@ void AddDb(CLI::App& root, Values& v) {
   auto* db = root.add_subcommand("db", "Build and inspect advisory files")->require_subcommand(1);
   auto* build = db->add_subcommand("build", "Build an advisory file from sources");
   build->add_option("--out,-o", v.db.out, "File to write")->required();
-  build->add_option("sources", v.db.sources, "Files or directories: OSV, Debian facts, KEV; 'starter' for the built-in set")->required();
+  build->add_option("sources", v.db.sources, "Files or directories: OSV, Debian facts, the Debian tracker's JSON, Alpine secdb, KEV, EPSS; 'starter' for the built-in set")->required();
   build->add_flag("--force", v.db.force, "Accept a source with many errors or far fewer records than before");
   build->add_option("--whole", v.db.whole, "Of these ecosystems the sources are all that is known, as a full dump is: a package without a record counts as safe")
       ->delimiter(',')->allow_extra_args(false)->type_name("ECOSYSTEM,...");

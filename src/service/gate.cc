@@ -88,13 +88,14 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
   return std::optional<Pass>();
 }
 
-// The manifests of the repository that name a blob, newest first; up to the first image that may be pulled.
+// The manifests of the repository that name a blob, newest first.
 struct Gate::Holders {
   struct One {
     Digest digest;
     PullState state;
   };
   std::optional<storage::BlobPresence> presence;  // nullopt: no such blob there
+  bool released = false;  // by an image that may be pulled; the rest was not read then
   std::vector<One> read;
   bool more = false;  // than were read
 };
@@ -111,6 +112,8 @@ Result<Gate::Holders> Gate::HoldersOf(const storage::Repository& repository, con
   BW_CHECK(database_.Read([&](const storage::ReadTx& tx) -> Status {
     out = {};
     BW_TRY(out.presence, storage::BlobInRepository(tx, repository.id, digest, now));
+    BW_TRY(out.released, ImageReleases(tx, repository.id, digest, now));
+    if (out.released) return {};
     std::vector<Digest> digests;
     BW_CHECK(storage::EachReferencing(tx, repository.id, storage::EdgeKind::kBlob, digest,
                                       [&](storage::ManifestId, const Digest& holder) {
@@ -122,7 +125,6 @@ Result<Gate::Holders> Gate::HoldersOf(const storage::Repository& repository, con
     for (const Digest& holder : digests) {
       BW_TRY(auto state, FindPullState(tx, repository.id, holder, now));
       out.read.push_back({holder, state.value_or(PullState{})});
-      if (Releases(out.read.back().state)) break;
     }
     return {};
   }));
@@ -135,6 +137,7 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   BW_TRY(Holders holders, HoldersOf(repository, digest));
   const Error unknown{Errc::kNotFound, "BLOB_UNKNOWN: no blob " + digest.str() + " in " + repository.name};
   if (!holders.presence) return unknown;
+  if (holders.released) return Pass{};
   const auto& uploaders = holders.presence->uploaders;
   const bool uploader =
       standing.known && std::find(uploaders.begin(), uploaders.end(), standing.principal) != uploaders.end();
@@ -163,7 +166,6 @@ Result<std::optional<Pass>> Gate::JudgeHolder(const Standing& standing, const st
 
 Result<Pass> Gate::JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
                               Holders holders) {
-  if (Releases(holders.read.back().state)) return Pass{};
   const bool alone = holders.read.size() == 1;  // a single holder may be worth waiting for
   bool released = false, refused = holders.more;
   std::size_t judged = 0;

@@ -347,7 +347,8 @@ TEST_F(GateTest, HoldersBeyondTheLimitCountAsRefused) {
       const std::string bytes = "copy " + std::to_string(i);
       manifest.digest = subject->digest = DigestOf(bytes);
       manifest.media_type = formats::kOciManifest;
-      manifest.edges = {{storage::EdgeKind::kBlob, DigestOf(bad_.layers[0]), std::nullopt, true}};
+      for (const Image* image : {&bad_, &good_})
+        manifest.edges.push_back({storage::EdgeKind::kBlob, DigestOf(image->layers[0]), std::nullopt, true});
       manifest.bytes = AsBytes(bytes);
       BW_CHECK(storage::PutManifest(tx, id, manifest, std::nullopt, subject->pushed_by, clock_.Now()));
       BW_CHECK(PutSubject(tx, *subject));
@@ -356,6 +357,7 @@ TEST_F(GateTest, HoldersBeyondTheLimitCountAsRefused) {
     return {};
   }));
   EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.layers[0]), "");
+  EXPECT_EQ(ReadBlob(As("pat"), kApp, good_.layers[0]), "");  // they do not hide an allowed image that names it
   // Nor is each of them judged for one blob where no stored verdict serves.
   Must(database_->Write([&](storage::Tx& tx) { return MarkRepositoryPending(tx, id, Pending::kPolicy); }));
   EXPECT_NE(ReadBlob(As("pat"), kApp, bad_.layers[0]), "");

@@ -166,6 +166,22 @@ Result<std::optional<PullState>> FindPullState(const storage::ReadTx& tx, storag
   return out;
 }
 
+Result<bool> ImageReleases(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& blob, Time now) {
+  using policy::Outcome, policy::PointOfUse;
+  // As FindPullState, for all holders at once: however many others name the blob, they do not hide the one.
+  BW_TRY(auto found,
+         tx.Int("SELECT 1 FROM edges e JOIN manifests m ON m.id = e.manifest_id "
+                "JOIN subjects s ON s.repository = e.repository_id AND s.digest = m.digest AND s.kind = ?4 "
+                "WHERE e.digest = ?1 AND e.repository_id = ?2 AND e.kind = ?5 AND ?6 = (SELECT COUNT(*) FROM verdicts v "
+                "WHERE v.repository = s.repository AND v.digest = s.digest AND v.valid_until > ?3 "
+                "AND v.pending NOT IN (?7, ?8, ?9) AND (v.outcome IN (?10, ?11) OR v.point = ?12 "
+                "OR (v.point = ?13 AND s.quarantined = 0))) LIMIT 1",
+                {blob.str(), repository, now, SubjectKind::kImage, storage::EdgeKind::kBlob,
+                 static_cast<std::int64_t>(kPoints.size()), Pending::kPolicy, Pending::kException, Pending::kLayer,
+                 Outcome::kAllow, Outcome::kWarn, PointOfUse::kAdmission, PointOfUse::kPush}));
+  return found.has_value();
+}
+
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest) {
   BW_CHECK(tx.Exec("DELETE FROM verdicts WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));
   BW_CHECK(tx.Exec("DELETE FROM subjects WHERE repository = ?1 AND digest = ?2", {repository, digest.str()}));

@@ -85,6 +85,8 @@ struct PullState {
 // nullopt: no such manifest there.
 Result<std::optional<PullState>> FindPullState(const storage::ReadTx& tx, storage::RepositoryId repository,
                                                const Digest& digest, Time now);
+// Whether an image of the repository that names the blob may be pulled, by stored verdicts that may answer at this instant.
+Result<bool> ImageReleases(const storage::ReadTx& tx, storage::RepositoryId repository, const Digest& blob, Time now);
 Status DropSubject(storage::Tx& tx, storage::RepositoryId repository, const Digest& digest);
 
 // Everything of a repository that is being removed; given to storage::Collector.
