@@ -270,15 +270,6 @@ std::vector<file::Epss> EpssOfRecords(std::vector<file::Epss> all, const std::ve
   return all;
 }
 
-// kNever sorts last as a time, but says least as a date of data.
-Time NewestDate(const std::vector<SourceInfo>& sources) {
-  Time newest = kNever;
-  for (const auto& s : sources) {
-    if (s.data_date != kNever && (newest == kNever || s.data_date > newest)) newest = s.data_date;
-  }
-  return newest;
-}
-
 }  // namespace
 
 Status Builder::Add(Record record) {
@@ -323,7 +314,13 @@ Status Builder::AddEpss(Epss entry) {
   return {};
 }
 
-void Builder::AddSource(SourceInfo source) { sources_.push_back(std::move(source)); }
+void Builder::AddSource(SourceInfo source, Says says) {
+  if (says == Says::kAffected) {
+    undated_ = undated_ || (source.records > 0 && source.data_date == kNever);
+    if (source.data_date != kNever && (newest_ == kNever || source.data_date > newest_)) newest_ = source.data_date;
+  }
+  sources_.push_back(std::move(source));
+}
 void Builder::Cover(std::string_view ecosystem) {
   if (!covered_.contains(ecosystem)) covered_.emplace(ecosystem, false);
 }
@@ -364,7 +361,7 @@ Result<std::string> Builder::Finish() {
   for (const auto& [ecosystem, complete] : covered_) {
     AppendPod(sections[file::kCovered], strings.Id(ecosystem) | (complete ? file::kComplete : 0));
   }
-  return Assemble(sections, NewestDate(sources).time_since_epoch().count(), records.size());
+  return Assemble(sections, (undated_ ? kNever : newest_).time_since_epoch().count(), records.size());
 }
 
 void SortRanges(std::string_view ecosystem, std::vector<Range>& ranges) {

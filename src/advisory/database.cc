@@ -66,7 +66,8 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
   report.data_date = out->data_date();
   // A date in the future would move every default `as_of` there.
   if (report.data_date != kNever && options.now != Time{}) report.data_date = std::min(report.data_date, options.now);
-  builder.AddSource({report.label, report.records, report.errors, report.data_date});
+  builder.AddSource({report.label, report.records, report.errors, report.data_date},
+                    feed->says_affected ? Builder::Says::kAffected : Builder::Says::kBesides);
   return report;
 }
 

@@ -12,11 +12,11 @@ namespace bulwark::advisory {
 std::span<const Feed> Feeds() {
   static constexpr std::array kFeeds{
       Feed{"debian", IsDebianFacts, ReadDebianFacts},
-      Feed{"kev", IsKnownExploited, ReadKnownExploited},
+      Feed{"kev", IsKnownExploited, ReadKnownExploited, false},
       Feed{"osv", IsOsv, ReadOsv},
       Feed{"secdb", IsSecdb, ReadSecdb},
       Feed{"debian-tracker", IsDebianTracker, ReadDebianTracker},
-      Feed{"epss", IsEpss, ReadEpss},
+      Feed{"epss", IsEpss, ReadEpss, false},
   };
   return kFeeds;
 }

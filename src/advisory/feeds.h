@@ -46,6 +46,7 @@ struct Feed {
   bool (*recognizes)(const Document& first);  // by the first document of a source
   // kInvalid: the document is malformed and counts as one error; kLimit ends the source.
   Status (*read)(const Document& document, FeedOutput& out);
+  bool says_affected = true;  // false: it tells more of what others say is affected
 };
 
 std::span<const Feed> Feeds();  // the list, feeds.cc

@@ -10,6 +10,7 @@
 #include "advisory/feed_json.h"
 #include "advisory/feeds.h"
 #include "advisory/osv_ids.h"
+#include "base/log.h"
 
 namespace bulwark::advisory {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 // What one text of a list names: "CVE-2021-27219 GHSL-2021-045", with remarks such as "(BGP)" in between.
 struct Named {
   std::string_view fixed;
-  std::vector<std::string> cves, others;
+  std::vector<std::string> cves, others, strange;
 };
 
 // Ids of others: "XSA-401", "GNUTLS-SA-2020-06-03", "VSV00010"; no words and no remarks in brackets.
@@ -30,12 +31,21 @@ bool LooksLikeId(std::string_view token) {
   return token.size() >= 5 && plain && joined && letter(token[0]) && std::any_of(token.begin(), token.end(), digit);
 }
 
-void AddToken(std::string_view token, Named& into) {
+// False: it names a CVE in a way that nobody else would find.
+bool AddToken(std::string_view token, Named& into) {
+  constexpr std::string_view kAround = ",;:()[]?.";
+  const auto first = token.find_first_not_of(kAround);
+  if (first == token.npos) return true;
+  token = token.substr(first, token.find_last_not_of(kAround) + 1 - first);
   std::string id(token);
-  if (id.empty()) return;
-  if (id.starts_with("CVE_")) id[3] = '-';  // as it is sometimes written
-  if (CveIn(id) == id) into.cves.push_back(std::move(id));
-  else if (LooksLikeId(token)) into.others.push_back(std::move(id));
+  if (EqualsIgnoreCase(id.substr(0, 4), "CVE-") || EqualsIgnoreCase(id.substr(0, 4), "CVE_")) id.replace(0, 4, "CVE-");
+  if (CveIn(id) == id) {
+    into.cves.push_back(std::move(id));
+    return true;
+  }
+  if (ToLower(id).find("cve-") != id.npos) return false;
+  if (LooksLikeId(token)) into.others.push_back(std::move(id));
+  return true;
 }
 
 Result<std::vector<Named>> ReadFixes(dom::object fixes) {
@@ -48,8 +58,9 @@ Result<std::vector<Named>> ReadFixes(dom::object fixes) {
     for (dom::element element : ids) {
       std::string_view text;
       if (element.get(text)) return Malformed("an id is not a string");
-      Named named{version, {}, {}};
-      for (std::string_view token : Split(text, ' ')) AddToken(token, named);
+      Named named{version, {}, {}, {}};
+      for (std::string_view token : Split(text, ' '))
+        if (!AddToken(token, named)) named.strange.emplace_back(token);
       out.push_back(std::move(named));
     }
   }
@@ -64,6 +75,8 @@ Status AddNamed(const std::vector<Named>& all, const versions::PackageKey& packa
     for (const std::string& other : named.others) cves_of[other].insert(named.cves.begin(), named.cves.end());
   }
   for (const Named& named : all) {
+    for (const std::string& text : named.strange)
+      out.CountError(package.name, Malformed(fmt::format("\"{}\" is no id", Printable(text, 80))));
     if (named.cves.empty() && named.others.empty()) out.Skip();  // "N/A"
     for (const std::string& id : named.cves.empty() ? named.others : named.cves) {
       Record record;

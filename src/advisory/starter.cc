@@ -129,7 +129,7 @@ Status ReadKev(std::string_view text, Builder& builder) {
     return builder.AddKnownExploited({std::string(words[0]), added});
   };
   BW_TRY(const Time date, EachLine("kev", text, line));
-  builder.AddSource({"starter-kev", records, 0, date});
+  builder.AddSource({"starter-kev", records, 0, date}, Builder::Says::kBesides);
   return {};
 }
 

@@ -1,5 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+
+#include <unistd.h>
+
 #include "base/byte_source.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -97,6 +103,24 @@ TEST(ByteSource, ReadsMemoryAndRefusesTheEnd) {
   EXPECT_TRUE(source.ReadAt(2, buf).ok());
   EXPECT_EQ(source.ReadAt(3, buf).error().code, Errc::kRange);
   EXPECT_EQ(ReadAll(source, 4).error().code, Errc::kLimit);
+}
+
+// Through no link, at the path or beside it, and with the mode that was asked for.
+TEST(WriteFileAtomically, ReplacesWhatIsThere) {
+  namespace fs = std::filesystem;
+  std::string folder = fs::temp_directory_path() / "bulwark-base-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/file", victim = folder + "/victim";
+  ASSERT_TRUE(WriteFileAtomically(victim, "precious").ok());
+  fs::create_symlink("victim", path);
+  fs::create_symlink("victim", path + ".tmp." + std::to_string(::getpid()));
+  ASSERT_TRUE(WriteFileAtomically(path, "new", 0600).ok());
+  EXPECT_EQ(*ReadFile(victim, 100), "precious");
+  EXPECT_EQ(*ReadFile(path, 100), "new");
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(path)));
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 3);
+  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -1,13 +1,16 @@
 #include "base/byte_source.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hex.h"
 #include "base/unique_fd.h"
 
 namespace bulwark {
@@ -96,8 +99,11 @@ Result<std::string> ReadFile(const std::string& path, std::uint64_t limit) {
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view bytes, unsigned mode) {
-  std::string temporary = path + ".tmp." + std::to_string(::getpid());
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  // A name that nobody can have laid a link under before, nor left with a wider mode.
+  std::array<std::uint8_t, 8> random{};
+  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) return ErrnoError("random bytes");
+  std::string temporary = path + ".tmp." + ToHex(random);
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) return ErrnoError("create " + temporary);
   auto abandon = [&](Error e) {
     ::unlink(temporary.c_str());

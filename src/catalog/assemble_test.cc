@@ -117,7 +117,7 @@ TEST(Assemble, EtcOsReleaseWinsAndDisagreementIsTold) {
 
 TEST(Assemble, OsReleaseThatLies) {
   auto out = Of({Layer().File("etc/os-release", "ID=debian\nVERSION_ID=99\n").File(kStatus, Stanza("base-files", "12.4+deb12u9")).Done()});
-  EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, "base-files is of Debian 12")) << Gaps(out.inventory);
+  EXPECT_TRUE(HasGap(out.inventory, GapKind::kBlind, "base-files is of Debian:12")) << Gaps(out.inventory);
 }
 
 TEST(Assemble, RemovedDatabaseStillShows) {
@@ -218,6 +218,42 @@ TEST(Assemble, OtherDatabasesAreBlind) {
 }
 
 constexpr const char* kApk = "lib/apk/db/installed";
+
+// An os-release that names a distribution without advisories must not make another's packages look clean.
+TEST(Assemble, PackagesSayWhoseTheyAre) {
+  struct Case {
+    const char* os;
+    const char* path;
+    const char* package;
+    const char* gap;
+  };
+  const char* const kDpkg = "var/lib/dpkg/status";
+  for (const Case& c :
+       {Case{"ID=wolfi\n", kApk, "P:alpine-release\nV:3.19.1-r0\nA:x86_64\n\n", "alpine-release is of Alpine:v3.19"},
+        Case{"ID=wolfi\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", "alpine-baselayout is of Alpine"},
+        Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", "wolfi-baselayout is of Wolfi"},
+        Case{"ID=chainguard\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", ""},
+        Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", ""},
+        Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12.4+deb12u9\nArchitecture: amd64\n\n",
+             "base-files is of Debian:12"},
+        Case{"ID=debian\nVERSION_ID=12\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n",
+             "base-files is of Ubuntu"},
+        Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n", ""}}) {
+    Layer layer;
+    layer.File(c.path, c.package);
+    layer.File("etc/os-release", c.os);
+    auto out = Of({layer.Done()});
+    EXPECT_EQ(out.inventory.blind(), *c.gap != 0) << c.os << Gaps(out.inventory);
+    EXPECT_NE(Gaps(out.inventory).find(c.gap), std::string::npos) << Gaps(out.inventory);
+  }
+  Layer base, disguise;
+  base.File(kApk, "P:libssl3\nV:3.1.4-r5\nA:x86_64\no:openssl\n\n");
+  base.File("etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n");
+  disguise.File("etc/os-release", "ID=wolfi\n");
+  auto out = Of({base.Done(), disguise.Done()});
+  EXPECT_TRUE(out.inventory.blind());
+  EXPECT_NE(Gaps(out.inventory).find("a layer brought that of alpine"), std::string::npos) << Gaps(out.inventory);
+}
 
 TEST(Assemble, AlpineKeysAndPackages) {
   struct Case {

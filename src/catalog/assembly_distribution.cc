@@ -78,30 +78,49 @@ void CheckAgreement(Draft& draft) {
   }
 }
 
-// base-files of Debian carries the release's number ("12.4+deb12u9"): an os-release that was changed to a release
-// without advisories shows.
-void CheckAgainstBaseFiles(Draft& draft, const image::OsRelease& os) {
-  if (os.id != "debian") return;
+// The distribution, or release, that a package says by its name or version that it is of: base-files of Debian and Ubuntu
+// ("12.4+deb12u9", "12ubuntu4.6"), Alpine's alpine-release ("3.19.1-r0"), the base layouts of Alpine and Wolfi. Empty: nothing.
+std::string SaidBy(const image::Package& package) {
+  const std::string_view name = package.name, version = package.version;
+  if (package.ecosystem == versions::Ecosystem::kDeb && name == "base-files") {
+    if (version.find("ubuntu") != version.npos) return "Ubuntu:";
+    const std::string_view major = version.substr(0, version.find_first_not_of("0123456789"));
+    return major.empty() ? "" : "Debian:" + std::string(major);
+  }
+  if (package.ecosystem != versions::Ecosystem::kApk) return "";
+  if (name == "alpine-release" || name == "alpine-base") return AlpineRelease(version);
+  if (name == "alpine-baselayout" || name == "alpine-baselayout-data") return "Alpine:";
+  if (name == "wolfi-base" || name == "wolfi-baselayout" || name == "chainguard-baselayout") return "Wolfi";
+  return "";
+}
+
+bool Agrees(std::string_view distribution, std::string_view said) {
+  if (said.ends_with(':')) return distribution.starts_with(said);
+  if (said == "Wolfi") return distribution == "Wolfi" || distribution == "Chainguard";  // one is built upon the other
+  return distribution == said;
+}
+
+// An os-release that was changed to a distribution or release without advisories shows.
+void CheckAgainstPackages(Draft& draft) {
   for (const InventoryPackage& p : draft.inventory.packages) {
-    if (p.package.ecosystem != versions::Ecosystem::kDeb || p.package.name != "base-files" || p.hidden) continue;
-    std::string_view version = p.package.version;
-    std::string_view major = version.substr(0, version.find_first_not_of("0123456789"));
-    if (major.empty() || major == std::string_view(os.version_id).substr(0, os.version_id.find('.'))) continue;
+    if (p.hidden) continue;
+    const std::string said = SaidBy(p.package);
+    if (said.empty() || Agrees(draft.inventory.distribution, said)) continue;
+    const std::string whose = said.ends_with(':') ? said.substr(0, said.size() - 1) : said;
     draft.AddGap(GapKind::kBlind, p.package.path, "os-release",
-                 "os-release says Debian " + Printable(os.version_id, 20) + " but base-files is of Debian " + std::string(major));
+                 "os-release says " + draft.inventory.distribution + " but " + p.package.name + " is of " + whose);
   }
 }
 
-// The same of Alpine: "3.19.1-r0" of its package alpine-release, alpine-base before that.
-void CheckAgainstAlpineRelease(Draft& draft) {
-  if (!draft.inventory.distribution.starts_with("Alpine:")) return;
-  for (const InventoryPackage& p : draft.inventory.packages) {
-    if (p.package.ecosystem != versions::Ecosystem::kApk || p.hidden) continue;
-    if (p.package.name != "alpine-release" && p.package.name != "alpine-base") continue;
-    std::string release = AlpineRelease(p.package.version);
-    if (release.empty() || release == draft.inventory.distribution) continue;
-    draft.AddGap(GapKind::kBlind, p.package.path, "os-release",
-                 "os-release says " + draft.inventory.distribution + " but " + p.package.name + " is of " + release);
+// A release may be upgraded by a layer; another distribution by a layer is a disguise.
+void CheckAgainstLowerLayers(Draft& draft, const image::OsRelease& os, const std::string& path) {
+  for (const auto& layer : draft.layers) {
+    for (const image::FileFacts& facts : layer->files) {
+      if (!facts.os || facts.os->id == os.id) continue;
+      draft.AddGap(GapKind::kBlind, path, "os-release",
+                   "os-release says " + Printable(os.id, 40) + " but a layer brought that of " + Printable(facts.os->id, 40));
+      return;
+    }
   }
 }
 
@@ -125,8 +144,8 @@ void FindDistribution(Draft& draft) {
   auto key = KeyOf(*os);
   if (key) {
     draft.inventory.distribution = *key;
-    CheckAgainstBaseFiles(draft, *os);
-    CheckAgainstAlpineRelease(draft);
+    CheckAgainstPackages(draft);
+    CheckAgainstLowerLayers(draft, *os, path);
   } else if (has_packages) {
     draft.AddGap(GapKind::kBlind, path, "os-release", key.error().message);
   }

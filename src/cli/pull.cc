@@ -22,7 +22,7 @@ namespace {
 constexpr int kIndexDepth = 4;
 
 Status MakeDirectories(const std::string& path) {
-  for (std::size_t at = 1; at != std::string::npos;) {
+  for (std::size_t at = 0; at != std::string::npos;) {
     at = path.find('/', at + 1);
     std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoError("make directory " + part);

@@ -96,6 +96,7 @@ Result<std::string> RunCredentialHelper(const std::string& name, const std::stri
   std::string text;
   char buf[4096];
   for (ssize_t n; (n = ::read(out_read.get(), buf, sizeof buf)) > 0 && text.size() < kConfigLimit;) text.append(buf, static_cast<std::size_t>(n));
+  out_read.Reset();  // one that writes without end must not be waited for
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;

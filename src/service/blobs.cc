@@ -1,5 +1,3 @@
-#include <set>
-
 #include "audit/audit.h"
 #include "base/log.h"
 #include "service/registry_parts.h"
@@ -7,8 +5,7 @@
 namespace bulwark::service {
 namespace {
 
-constexpr std::size_t kMountSources = 4;       // that hold the blob: tried for a mount that names none
-constexpr std::size_t kReferencesRead = 1000;  // to find them
+constexpr std::size_t kMountSources = 4;  // that hold the blob: tried for a mount that names none
 
 // A refusal of the gate is audited; "not here" is not.
 Result<Pass> Checked(RegistryDeps& d, const Caller& caller, const storage::Repository& repository, const Digest& digest,
@@ -26,25 +23,6 @@ Error Lost(const Digest& digest, Error error) {
   return {Errc::kNotFound, "BLOB_UNKNOWN: the bytes of " + digest.str() + " are missing from the store; push them again"};
 }
 
-// Repositories that refer to the blob, whoever may see them.
-Result<std::vector<storage::Repository>> Referring(RegistryDeps& d, const Digest& digest) {
-  return d.database.Read([&](const storage::ReadTx& tx) -> Result<std::vector<storage::Repository>> {
-    std::set<storage::RepositoryId> ids;
-    std::size_t read = 0;
-    BW_CHECK(storage::EachReferencingAnywhere(tx, storage::EdgeKind::kBlob, digest,
-                                              [&](storage::RepositoryId id, storage::ManifestId, const Digest&) {
-                                                ids.insert(id);
-                                                return ++read < kReferencesRead;
-                                              }));
-    std::vector<storage::Repository> out;
-    for (storage::RepositoryId id : ids) {
-      BW_TRY(auto repository, storage::FindRepository(tx, id));
-      if (repository) out.push_back(*std::move(repository));
-    }
-    return out;
-  });
-}
-
 // Repositories that the token names.
 Result<std::vector<storage::Repository>> Named(RegistryDeps& d, const std::vector<auth::Scope>& scopes) {
   return d.database.Read([&](const storage::ReadTx& tx) -> Result<std::vector<storage::Repository>> {
@@ -59,22 +37,23 @@ Result<std::vector<storage::Repository>> Named(RegistryDeps& d, const std::vecto
   });
 }
 
-// For a mount without `from`: a repository whose bytes of that digest the caller may read without any exemption. A right
-// in one repository opens nothing in another: under a token only what it names is looked at.
+// For a mount without `from`: a repository that the token names, whose bytes of that digest the caller may read without any
+// exemption. Without a token nothing is looked for: how long it takes would tell what repositories he may not see hold.
 Result<std::optional<storage::Repository>> FindSource(RegistryDeps& d, const Caller& caller, const Digest& digest) {
-  const auto& scopes = caller.principal.scopes;
-  BW_TRY(auto candidates, scopes ? Named(d, *scopes) : Referring(d, digest));
+  const std::optional<storage::Repository> none;
+  if (!caller.principal.scopes) return none;
+  BW_TRY(auto candidates, Named(d, *caller.principal.scopes));
   std::size_t tried = 0;
   for (storage::Repository& repository : candidates) {
     BW_TRY(bool reads, d.rights.Holds(caller.principal, auth::Verb::kPull, repository.name));
     if (!reads) continue;
     // The caller named no repository: that one of them refuses is no refusal to him.
-    auto pass = d.gate.Blob(caller, repository, digest, BlobUse::kBytes);
+    auto pass = d.gate.Blob(caller, repository, digest, BlobUse::kMount);
     if (pass && !pass->exemption) return std::optional(std::move(repository));
     if (!pass && pass.error().code == Errc::kNotFound) continue;
     if (++tried == kMountSources) break;
   }
-  return std::optional<storage::Repository>();
+  return none;
 }
 
 // nullopt: nothing to read there, for this caller.
@@ -90,7 +69,7 @@ Result<std::optional<storage::Repository>> CheckSource(RegistryDeps& d, const Ca
   BW_TRY(auto source,
          d.database.Read([&](const storage::ReadTx& tx) { return storage::ResolveRepository(tx, from); }));
   if (!source) return none;
-  auto pass = Checked(d, caller, *source, digest, BlobUse::kBytes);
+  auto pass = Checked(d, caller, *source, digest, BlobUse::kMount);
   if (!pass || pass->exemption) return none;  // what only an exemption may read is not carried elsewhere
   return source;
 }

@@ -62,7 +62,9 @@ Result<std::vector<IndexChild>> Engine::LoadChildren(const storage::ReadTx& tx, 
     if (verdicts) child.verdicts = *std::move(verdicts);
     BW_TRY(auto proven, tx.Int("SELECT 1 FROM attestations WHERE index_digest = ?1 AND child = ?2",
                                {index.str(), child.digest.str()}));
-    child.runnable = !proven;
+    // What another repository that holds its layers knows of it is not known here.
+    BW_TRY(auto absent, storage::AbsentBlobs(tx, repository, child.digest));
+    child.runnable = !proven || !absent.empty();
     out.push_back(std::move(child));
   }
   return out;
@@ -84,7 +86,8 @@ Status Engine::ProveAttestations(Material& material, std::vector<Digest>& proven
       BW_TRY(auto subject, FindSubject(tx, material.subject.repository, child.digest));
       if (!subject || subject->kind != SubjectKind::kArtifact) return {};
       BW_TRY(auto manifest, storage::FindManifest(tx, material.subject.repository, child.digest));
-      if (!manifest) return {};
+      BW_TRY(auto absent, storage::AbsentBlobs(tx, material.subject.repository, child.digest));
+      if (!manifest || !absent.empty()) return {};
       BW_TRY(document, StoredDocument(tx, *manifest));
       return {};
     }));

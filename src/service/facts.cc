@@ -155,9 +155,11 @@ Result<ImageFacts> FactsMaker::Make(const formats::OciDocument& document, millis
 }
 
 Result<ImageFacts> FactsMaker::MakeSparse(const formats::OciDocument& document, std::span<const Digest> absent) const {
-  BW_TRY(std::string config_text, ReadSmallBlob(document.config->digest, limits::kConfigBytes));
-  const formats::ImageConfig config = formats::ParseImageConfig(config_text);
-  const bool may_be_read = Trim(config_text).starts_with('{');
+  auto config_text = ReadSmallBlob(document.config->digest, limits::kConfigBytes);
+  formats::ImageConfig config;
+  if (config_text) config = formats::ParseImageConfig(*config_text);
+  else config.problems.push_back("image config: " + config_text.error().message);
+  const bool may_be_read = !config_text || Trim(*config_text).starts_with('{');
   // What an absent layer is, nobody knows: it may be one that a runtime unpacks.
   const bool artifact = IsArtifact(document, config, may_be_read, true);
   return SparseFacts(artifact ? SubjectKind::kArtifact : SubjectKind::kImage, absent);
@@ -242,6 +244,7 @@ bool FactsMaker::IsAttestation(const formats::OciDocument& document, const std::
   if (document.kind != formats::DocumentKind::kManifest || document.layers.empty()) return false;
   std::unordered_set<Digest> read;
   for (const formats::Descriptor& layer : document.layers) {
+    if (MayBeElsewhere(layer)) return false;  // not known to be held where it was asked for
     if (!read.insert(layer.digest).second) continue;
     const std::uint64_t cost = std::max(layer.size, limits::kStatementCost);
     if (cost > budget) return false;

@@ -148,7 +148,7 @@ Result<Pass> Gate::Blob(const Caller& caller, const storage::Repository& reposit
   // Else who pushes a copy of another's quarantined manifest would be the pusher of its layers.
   const bool came_first = !holders.more && holders.read.back().state.pushed_by == standing.principal;
   standing.brought = uploader || came_first;
-  return JudgeBytes(standing, repository, digest, std::move(holders));
+  return JudgeBytes(standing, repository, digest, std::move(holders), use != BlobUse::kMount);
 }
 
 // Judges a holder now, and reads again what it is: only a verdict of now makes it an image that may be pulled.
@@ -165,8 +165,8 @@ Result<std::optional<Pass>> Gate::JudgeHolder(const Standing& standing, const st
 }
 
 Result<Pass> Gate::JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
-                              Holders holders) {
-  const bool alone = holders.read.size() == 1;  // a single holder may be worth waiting for
+                              Holders holders, bool may_wait) {
+  may_wait = may_wait && holders.read.size() == 1;  // a single holder may be worth waiting for
   bool released = false, refused = holders.more;
   std::size_t judged = 0;
   std::string refusal;
@@ -178,7 +178,7 @@ Result<Pass> Gate::JudgeBytes(const Standing& standing, const storage::Repositor
       pass = holder.state.allowed ? std::optional(Pass{}) : standing.Exempts(holder.state.held, holder.state.pushed_by);
     } else if (wants_reason || judged++ < kHoldersJudged) {
       std::string why;
-      BW_TRY(pass, JudgeHolder(standing, repository, holder.digest, holder.state, &why, alone));
+      BW_TRY(pass, JudgeHolder(standing, repository, holder.digest, holder.state, &why, may_wait));
       if (Releases(holder.state)) return Pass{};
       if (refusal.empty()) refusal = std::move(why);
     }

@@ -19,7 +19,8 @@ struct Pass {
   std::optional<std::string> exemption;  // why: "quarantined, read by its pusher", …
 };
 
-enum class BlobUse { kExistence, kBytes };
+// kMount: bytes, but nobody waits for a verdict: the blob can be uploaded instead.
+enum class BlobUse { kExistence, kBytes, kMount };
 
 class Gate {
  public:
@@ -49,7 +50,7 @@ class Gate {
   Result<std::optional<Pass>> JudgeHolder(const Standing& standing, const storage::Repository& repository,
                                           const Digest& holder, PullState& state, std::string* refusal, bool may_wait);
   Result<Pass> JudgeBytes(const Standing& standing, const storage::Repository& repository, const Digest& digest,
-                          Holders holders);
+                          Holders holders, bool may_wait);
 
   storage::Database& database_;
   const storage::BlobDriver& blobs_;

@@ -89,7 +89,8 @@ Result<Why> Images::Explain(const Caller& caller, const RepoName& name, const Re
       if (verdicts) child.pull = (*verdicts)[IndexOf(PointOfUse::kPull)].decision.outcome;
       BW_TRY(auto proven, tx.Int("SELECT 1 FROM attestations WHERE index_digest = ?1 AND child = ?2",
                                  {found.manifest.digest.str(), child.digest.str()}));
-      child.runnable = !proven;
+      BW_TRY(auto absent, storage::AbsentBlobs(tx, found.repository.id, child.digest));
+      child.runnable = !proven || !absent.empty();
       out.children.push_back(std::move(child));
     }
     return {};

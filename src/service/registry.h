@@ -107,7 +107,7 @@ class Registry {
   // Uploads.
   virtual Result<UploadState> StartUpload(const Caller&, const RepoName&) = 0;
   // nullopt: nothing to mount (or no right in `from`): start an upload instead. kUnauthenticated: the caller's token does
-  // not name `from`, another one could. Without `from`: from where the token names, or the caller by password may read.
+  // not name `from`, another one could. Without `from`: from where the token names.
   virtual Result<std::optional<BlobStat>> MountBlob(const Caller&, const RepoName& to, const Digest&,
                                                     const std::optional<RepoName>& from) = 0;
   virtual Result<UploadState> UploadStatus(const Caller&, const RepoName&, std::string_view upload_id) = 0;

@@ -2,7 +2,7 @@
 """clang-tidy over the given source files, or every one, with the compile commands of the asan preset (clang too).
 
 A file is looked at again only if its preprocessed text, the checks or clang-tidy changed since it last passed."""
-import concurrent.futures, hashlib, json, os, pathlib, shlex, subprocess, sys
+import concurrent.futures, hashlib, json, os, pathlib, re, shlex, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIDY = "clang-tidy-19"
@@ -28,6 +28,13 @@ def key(command, checks):
     return None if text.returncode else hashlib.sha256(checks + text.stdout).hexdigest()
 
 
+def ours(said):
+    """Whether an error lies in our files, or nothing says where. The analyzer loses its way in coroutines and then finds null
+    pointers in Boost's awaitable.hpp."""
+    places = re.findall(r"^(\S+?):\d+:\d+: error:", said, re.MULTILINE)
+    return not places or any(not place.startswith("/usr/") for place in places)
+
+
 def look(file, command, checks):
     """(file, what clang-tidy said, or None if it passed)"""
     mark = key(command, checks)
@@ -35,9 +42,10 @@ def look(file, command, checks):
         return file, None
     ran = subprocess.run([TIDY, "-p", "build/asan", "--quiet", "--warnings-as-errors=*", file], cwd=ROOT,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if ran.returncode == 0 and mark:
+    passed = ran.returncode == 0 or not ours(ran.stdout)
+    if passed and mark:
         (PASSED / mark).touch()
-    return file, None if ran.returncode == 0 else ran.stdout + ran.stderr
+    return file, None if passed else ran.stdout + ran.stderr
 
 
 def main():
