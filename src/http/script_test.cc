@@ -217,7 +217,8 @@ TEST(Manifests, CountAsPulledWhenSent) {
     net::RawClient client(server.port());
     client.Send(method + " /v2/team-a/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
                 Base64Encode("alice:alice-password") + "\r\n" + header + "\r\n");
-    return client.ReadAnswer(method == "HEAD").substr(9, 3) + " " + std::to_string(server.registry.pulls.load());
+    const std::string status = client.ReadAnswer(method == "HEAD").substr(9, 3);
+    return status + " " + std::to_string(server.registry.pulls.load());
   };
   const std::string same = "If-None-Match: \"" + digest.str() + "\"\r\n";
   EXPECT_EQ(ask("HEAD", ""), "200 0");

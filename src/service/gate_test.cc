@@ -3,6 +3,7 @@
 #include "service/gate.h"
 
 #include "service/document.h"
+#include "service/images.h"
 #include "service/service_fixture.h"
 
 namespace bulwark::service {
@@ -407,6 +408,29 @@ Image Attestation(const Image& about) {
   return ManifestOf(R"({"architecture":"unknown","os":"unknown","config":{},"rootfs":{"type":"layers","diff_ids":[")" +
                         DigestOf(statement).str() + R"("]}})",
                     formats::kOciConfig, {statement}, formats::kInTotoMediaType);
+}
+
+// docs/adr/0007: what another repository knows of a child is not known where its layers are absent.
+TEST_F(GateTest, AnAttestationWithoutItsLayersProvesNothing) {
+  ServiceOptions options;
+  options.sparse = Sparse::kAll;
+  Start(IndexWith({}), options);
+  const Image attestation = Attestation(good_);
+  const Image index = IndexOf({{&good_}, {&attestation, R"({"os":"unknown","architecture":"unknown"})"}});
+  auto runnable = [&](const char* repository) {
+    Images images(*service_);
+    return Must(images.Explain(As("admin"), Repo(repository), Ref("all"))).children[1].runnable;
+  };
+  for (const char* repository : {"team-a/sparse", "team-a/whole"}) {
+    const Caller pusher = Pusher("alice", repository);
+    ASSERT_TRUE(Push(pusher, repository, good_, "good"));
+    Must(PushBlob(pusher, repository, attestation.config));
+    if (std::string(repository) == "team-a/whole") Must(PushBlob(pusher, repository, attestation.layers[0]));
+    ASSERT_TRUE(registry().PutManifest(pusher, Repo(repository), Reference(attestation.digest()), attestation.media_type, attestation.manifest, {}));
+    ASSERT_TRUE(registry().PutManifest(pusher, Repo(repository), Ref("all"), index.media_type, index.manifest, {}));
+  }
+  EXPECT_FALSE(runnable("team-a/whole"));
+  EXPECT_TRUE(runnable("team-a/sparse"));
 }
 
 TEST_F(GateTest, IndexesAreServedByTheirChildren) {

@@ -6,7 +6,10 @@ import http.client
 import json
 import lzma
 import os
+import pathlib
+import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
@@ -396,6 +399,50 @@ class Registry(harness.Case):
             self.assertEqual(self.raw(head), (400, 1), head[:120])
         self.assertEqual(self.raw(get + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), (431, 1))
         self.assertEqual(self.raw(get + b"Content-Length: 5\r\n\r\nGET /" + get + b"Connection: close\r\n\r\n"), (200, 2))
+
+
+class Stopping(unittest.TestCase):
+    def test_who_waits_for_a_verdict_does_not_hold_the_server(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder) / "bulwark.yaml"
+            config.write_text("policies: [{policy: default, on_push: accept, unscanned: hold 30s, unscannable: {image: allow}, gaps: allow, rules: []}]\n")
+            server, stopped, answers = harness.Server("--config", config), set(), []
+            try:
+                client = server.client()
+                layer = {"a": os.urandom(3_000_000)}
+                done = threading.Event()
+
+                def freeze():  # no analysis ends
+                    while not done.is_set():
+                        for worker in set(server.workers()) - stopped:
+                            stopped.add(worker)
+                            try:
+                                os.kill(worker, signal.SIGSTOP)
+                            except ProcessLookupError:
+                                pass
+                        done.wait(0.002)
+                freezer = threading.Thread(target=freeze)
+                freezer.start()
+                client.push("library/held", "v", oci.Image([layer]))
+                puller = threading.Thread(target=lambda: answers.append(server.client().pull("library/held", "v")[0]))
+                begin = time.monotonic()
+                puller.start()
+                puller.join(1)
+                self.assertTrue(puller.is_alive())  # it is held
+                server.process.send_signal(signal.SIGTERM)
+                server.process.wait(40)
+                self.assertLess(time.monotonic() - begin, 12)
+                puller.join()
+                self.assertIn(answers, ([403], [503]))
+            finally:
+                done.set()
+                freezer.join()
+                for worker in stopped:
+                    try:
+                        os.kill(worker, signal.SIGCONT)
+                    except ProcessLookupError:
+                        pass
+                server.close()
 
 
 if __name__ == "__main__":
