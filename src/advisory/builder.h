@@ -23,8 +23,8 @@ class Builder {
   Status AddKnownExploited(KnownExploited entry);
   // kInvalid for what is no CVE or no score. Only those of CVEs that some record names get into the file.
   Status AddEpss(Epss entry);
-  // Of one name: counts are added up. The file's date is the newest of sources that say what is affected; unknown where one
-  // of these states none: what says how often something is exploited today makes no old records fresh.
+  // Of one name: counts are added up. The file's date is the newest of sources that say what is affected: what says how
+  // often something is exploited today makes no old records fresh.
   enum class Says { kAffected, kBesides };
   void AddSource(SourceInfo source, Says says = Says::kAffected);
   void Cover(std::string_view ecosystem);     // a source covers it, even if there is no record
@@ -41,8 +41,7 @@ class Builder {
   std::vector<KnownExploited> exploited_;
   std::vector<file::Epss> epss_;
   std::vector<SourceInfo> sources_;
-  Time newest_ = kNever;
-  bool undated_ = false;
+  Time date_ = kNever;
   std::map<std::string, bool, std::less<>> covered_;  // ecosystem -> wholly
 };
 

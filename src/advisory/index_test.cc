@@ -159,6 +159,20 @@ std::string SampleFile() {
   return *builder.Finish();
 }
 
+// Scores of today make no records of last year fresh.
+TEST(Index, IsAsOldAsWhatSaysWhatIsAffected) {
+  Builder builder;
+  EXPECT_TRUE(builder.Add(Full()).ok());
+  builder.AddSource({"records", 1, 0, Time(Millis(99))});
+  builder.AddSource({"scores", 1, 0, Time(Millis(999))}, Builder::Says::kBesides);
+  EXPECT_EQ((*IndexOfBytes(*builder.Finish()))->data_date(), Time(Millis(99)));
+  Builder undated;
+  EXPECT_TRUE(undated.Add(Full()).ok());
+  undated.AddSource({"records", 1, 0, kNever});
+  undated.AddSource({"scores", 1, 0, Time(Millis(999))}, Builder::Says::kBesides);
+  EXPECT_EQ((*IndexOfBytes(*undated.Finish()))->data_date(), kNever);
+}
+
 // Sets both checksums right again, as an attacker would.
 void Sign(std::string& bytes) {
   file::Header header;

@@ -10,7 +10,6 @@
 #include "advisory/feed_json.h"
 #include "advisory/feeds.h"
 #include "advisory/osv_ids.h"
-#include "base/log.h"
 
 namespace bulwark::advisory {
 namespace {
@@ -18,7 +17,7 @@ namespace {
 // What one text of a list names: "CVE-2021-27219 GHSL-2021-045", with remarks such as "(BGP)" in between.
 struct Named {
   std::string_view fixed;
-  std::vector<std::string> cves, others, strange;
+  std::vector<std::string> cves, others;
 };
 
 // Ids of others: "XSA-401", "GNUTLS-SA-2020-06-03", "VSV00010"; no words and no remarks in brackets.
@@ -31,21 +30,21 @@ bool LooksLikeId(std::string_view token) {
   return token.size() >= 5 && plain && joined && letter(token[0]) && std::any_of(token.begin(), token.end(), digit);
 }
 
-// False: it names a CVE in a way that nobody else would find.
-bool AddToken(std::string_view token, Named& into) {
-  constexpr std::string_view kAround = ",;:()[]?.";
-  const auto first = token.find_first_not_of(kAround);
-  if (first == token.npos) return true;
-  token = token.substr(first, token.find_last_not_of(kAround) + 1 - first);
-  std::string id(token);
-  if (EqualsIgnoreCase(id.substr(0, 4), "CVE-") || EqualsIgnoreCase(id.substr(0, 4), "CVE_")) id.replace(0, 4, "CVE-");
-  if (CveIn(id) == id) {
-    into.cves.push_back(std::move(id));
-    return true;
-  }
-  if (ToLower(id).find("cve-") != id.npos) return false;
-  if (LooksLikeId(token)) into.others.push_back(std::move(id));
-  return true;
+// "CVE-2017-17434" of "CVE-2017-17434-1", "[cve-2017-17434]," and the like; "" of anything else.
+std::string CveOf(std::string_view token) {
+  std::string text(token.substr(std::min(token.size(), token.find_first_not_of("(["))));
+  if (!EqualsIgnoreCase(text.substr(0, 3), "CVE") || text.size() < 4 || (text[3] != '-' && text[3] != '_')) return {};
+  text.replace(0, 4, "CVE-");  // as it is sometimes written
+  const auto year = text.find('-', 4);
+  if (year == text.npos) return {};
+  text.resize(std::min(text.size(), text.find_first_not_of("0123456789", year + 1)));
+  return CveIn(text) == text ? text : std::string();
+}
+
+void AddToken(std::string_view token, Named& into) {
+  if (token.empty()) return;
+  if (std::string cve = CveOf(token); !cve.empty()) into.cves.push_back(std::move(cve));
+  else if (LooksLikeId(token)) into.others.emplace_back(token);
 }
 
 Result<std::vector<Named>> ReadFixes(dom::object fixes) {
@@ -58,9 +57,9 @@ Result<std::vector<Named>> ReadFixes(dom::object fixes) {
     for (dom::element element : ids) {
       std::string_view text;
       if (element.get(text)) return Malformed("an id is not a string");
-      Named named{version, {}, {}, {}};
-      for (std::string_view token : Split(text, ' '))
-        if (!AddToken(token, named)) named.strange.emplace_back(token);
+      Named named{version, {}, {}};
+      for (std::string_view part : Split(text, ' '))
+        for (std::string_view token : Split(part, ',')) AddToken(token, named);
       out.push_back(std::move(named));
     }
   }
@@ -75,8 +74,6 @@ Status AddNamed(const std::vector<Named>& all, const versions::PackageKey& packa
     for (const std::string& other : named.others) cves_of[other].insert(named.cves.begin(), named.cves.end());
   }
   for (const Named& named : all) {
-    for (const std::string& text : named.strange)
-      out.CountError(package.name, Malformed(fmt::format("\"{}\" is no id", Printable(text, 80))));
     if (named.cves.empty() && named.others.empty()) out.Skip();  // "N/A"
     for (const std::string& id : named.cves.empty() ? named.others : named.cves) {
       Record record;

@@ -232,6 +232,7 @@ TEST(Assemble, PackagesSayWhoseTheyAre) {
        {Case{"ID=wolfi\n", kApk, "P:alpine-release\nV:3.19.1-r0\nA:x86_64\n\n", "alpine-release is of Alpine:v3.19"},
         Case{"ID=wolfi\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", "alpine-baselayout is of Alpine"},
         Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", "wolfi-baselayout is of Wolfi"},
+        Case{"ID=wolfi\n", kApk, "P:chainguard-baselayout\nV:1-r0\nA:x86_64\n\n", "is of Chainguard"},
         Case{"ID=chainguard\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", ""},
         Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", ""},
         Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12.4+deb12u9\nArchitecture: amd64\n\n",

@@ -90,17 +90,19 @@ std::string SaidBy(const image::Package& package) {
   if (package.ecosystem != versions::Ecosystem::kApk) return "";
   if (name == "alpine-release" || name == "alpine-base") return AlpineRelease(version);
   if (name == "alpine-baselayout" || name == "alpine-baselayout-data") return "Alpine:";
-  if (name == "wolfi-base" || name == "wolfi-baselayout" || name == "chainguard-baselayout") return "Wolfi";
+  if (name == "wolfi-base" || name == "wolfi-baselayout") return "Wolfi";
+  if (name == "chainguard-baselayout") return "Chainguard";
   return "";
 }
 
 bool Agrees(std::string_view distribution, std::string_view said) {
   if (said.ends_with(':')) return distribution.starts_with(said);
-  if (said == "Wolfi") return distribution == "Wolfi" || distribution == "Chainguard";  // one is built upon the other
+  if (said == "Wolfi") return distribution == "Wolfi" || distribution == "Chainguard";  // which is built upon it
   return distribution == said;
 }
 
-// An os-release that was changed to a distribution or release without advisories shows.
+// An os-release that was changed to a distribution without advisories, or to another release where a package tells which,
+// shows.
 void CheckAgainstPackages(Draft& draft) {
   for (const InventoryPackage& p : draft.inventory.packages) {
     if (p.hidden) continue;
@@ -113,10 +115,12 @@ void CheckAgainstPackages(Draft& draft) {
 }
 
 // A release may be upgraded by a layer; another distribution by a layer is a disguise.
-void CheckAgainstLowerLayers(Draft& draft, const image::OsRelease& os, const std::string& path) {
+void CheckAgainstOtherLayers(Draft& draft, const image::OsRelease& os, const std::string& path) {
   for (const auto& layer : draft.layers) {
-    for (const image::FileFacts& facts : layer->files) {
-      if (!facts.os || facts.os->id == os.id) continue;
+    const auto& files = layer->files;
+    const bool same = std::any_of(files.begin(), files.end(), [&](const auto& f) { return f.os && f.os->id == os.id; });
+    for (const image::FileFacts& facts : files) {
+      if (same || !facts.os || (os.id == "chainguard" && facts.os->id == "wolfi")) continue;
       draft.AddGap(GapKind::kBlind, path, "os-release",
                    "os-release says " + Printable(os.id, 40) + " but a layer brought that of " + Printable(facts.os->id, 40));
       return;
@@ -145,7 +149,7 @@ void FindDistribution(Draft& draft) {
   if (key) {
     draft.inventory.distribution = *key;
     CheckAgainstPackages(draft);
-    CheckAgainstLowerLayers(draft, *os, path);
+    if (has_packages) CheckAgainstOtherLayers(draft, *os, path);
   } else if (has_packages) {
     draft.AddGap(GapKind::kBlind, path, "os-release", key.error().message);
   }

@@ -70,7 +70,7 @@ Result<report::Report> MakeReport(const ScanArguments& a) {
   if (!a.database.empty()) {
     BW_TRY(index, advisory::OpenIndex(a.database));
   }
-  Time as_of = index->data_date();
+  Time as_of = index->data_date() == kNever ? SystemClock().Now() : index->data_date();
   if (!a.as_of.empty()) {
     BW_TRY(as_of, ParseTime(a.as_of));
   }

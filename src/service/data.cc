@@ -22,7 +22,9 @@ std::string Identity(const std::string& path) {
 // Old or emptied data must not free what was found.
 Status CheckSuccessor(const advisory::Index& before, const advisory::Index& after) {
   bool starter = before.revision() == advisory::StarterIndex()->revision();
-  if (!starter && after.data_date() < before.data_date())
+  if (!starter && after.data_date() == kNever && before.data_date() != kNever)
+    return {Errc::kConflict, "the advisory data states no date, that in use is of " + FormatTime(before.data_date())};
+  if (!starter && before.data_date() != kNever && after.data_date() < before.data_date())
     return {Errc::kConflict, "the advisory data of " + FormatTime(after.data_date()) +
                                  " is older than that in use, of " + FormatTime(before.data_date())};
   if (!starter && static_cast<double>(after.records()) < kShrunken * static_cast<double>(before.records()))

@@ -328,6 +328,9 @@ Result<bool> Engine::RunFactsJob() {
   BW_CHECK(database_.Write([&](storage::Tx& tx) -> Status {
     if (made || made.error().code == Errc::kNotFound) {
       BW_CHECK(tx.Exec("DELETE FROM jobs WHERE id = ?1", {job}));
+    } else if (made.error().code == Errc::kCancelled) {  // the server stops: nobody's fault
+      BW_CHECK(tx.Exec("UPDATE jobs SET lease_until = 0, attempts = attempts - 1 WHERE id = ?1", {job}));
+      return {};
     } else {  // later, and later each time
       BW_CHECK(tx.Exec(
           "UPDATE jobs SET lease_until = 0, not_before = ?1 + 10000 * attempts * attempts, problem = ?2 WHERE id = ?3",
@@ -335,6 +338,7 @@ Result<bool> Engine::RunFactsJob() {
     }
     return {};
   }));
+  if (!made && made.error().code == Errc::kCancelled) return false;
   if (!made && made.error().code != Errc::kNotFound)
     LogWarning("facts of " + digest->str() + ": " + made.error().message);
   return true;

@@ -124,7 +124,8 @@ Result<report::Report> Images::Report(const Caller& caller, const RepoName& name
   out.exceptions = inputs->ExceptionsFor(found.repository.name, found.tags, out.digest);
   out.revisions = {
       facts->set_version, facts->limits_version, inputs->epochs.data, inputs->index->data_date(), {}, "", Time{}};
-  out.revisions.as_of = as_of.value_or(inputs->index->data_date());
+  const Time dated = inputs->index->data_date();
+  out.revisions.as_of = as_of.value_or(dated == kNever ? service_.parts().clock.Now() : dated);
   if (!out.exceptions.empty()) out.revisions.exceptions = RevisionOf(out.exceptions);
   Material material{*subject, found.repository.name, found.tags, facts, {}, std::nullopt, std::nullopt};
   Judgement judgement = Judge(material, *inputs, out.revisions.as_of);

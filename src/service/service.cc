@@ -58,13 +58,12 @@ void Service::StartBackground(unsigned workers) {
       std::make_unique<Background>(state_->engine, state_->pulls, state_->layers, *state_->registry.uploads, workers);
 }
 
-void Service::StopWaiting() {
-  state_->engine.StopWaiting();
-  state_->layers.Stop();
-}
+void Service::StopWaiting() { state_->engine.StopWaiting(); }
+void Service::StopAnalysis() { state_->layers.Stop(); }
 
 void Service::StopBackground() {
   StopWaiting();
+  StopAnalysis();
   state_->background.reset();
 }
 

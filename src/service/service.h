@@ -50,7 +50,8 @@ class Service {
   ~Service();
 
   void StartBackground(unsigned workers);
-  void StopWaiting();     // requests that wait for an analysis or a verdict are answered with what there is
+  void StopWaiting();     // requests that wait for a verdict are answered with what there is
+  void StopAnalysis();    // those that wait for a layer are refused
   void StopBackground();  // gives up what is under way and writes the pull batches; once, at the end
 
   Registry& registry();

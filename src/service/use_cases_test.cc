@@ -274,7 +274,7 @@ TEST_F(UseCases, ProjectsAndRepositories) {
 
 TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
   const std::string path = directory_path_ + "/advisories.bwa";
-  auto write = [&](const std::vector<Vulnerability>& vulnerabilities) {
+  auto write = [&](const std::vector<Vulnerability>& vulnerabilities, Time date) {
     advisory::Builder builder;
     for (const Vulnerability& v : vulnerabilities) {
       advisory::Record record;
@@ -285,26 +285,28 @@ TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
       record.source = "debian";
       Must(builder.Add(record));
     }
-    builder.AddSource({"debian", vulnerabilities.size(), 0, clock_.Now()});
+    builder.AddSource({"debian", vulnerabilities.size(), 0, date});
     Must(WriteFileAtomically(path, Must(builder.Finish())));
   };
   std::vector<Vulnerability> many;
   for (int i = 0; i < 10; ++i) many.push_back({"CVE-2024-" + std::to_string(1000 + i), "libaom", "1.0-2"});
-  write(many);
+  write(many, clock_.Now());
   Start(Must(Data::Load(path)));
   Data data(*service_, path);
   clock_.Step(-kDay);
-  write(many);
+  write(many, clock_.Now());
+  EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
+  write(many, kNever);
   EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
   clock_.Step(2 * kDay);
-  write({many[0]});
+  write({many[0]}, clock_.Now());
   EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
   EXPECT_NE(Must(data.Status(As("pat"))).problem, "");
   EXPECT_EQ(Must(data.Status(As("pat"))).records, 10u);
   std::ofstream(path) << "not an advisory file";
   EXPECT_FALSE(data.Reload(As("admin")));
   many.push_back({"CVE-2025-1", "bash", "9"});
-  write(many);
+  write(many, clock_.Now());
   EXPECT_EQ(data.Reload(As("alice")).error().code, Errc::kDenied);
   EXPECT_EQ(Must(data.Reload(As("admin"))).records, 11u);
   EXPECT_EQ(Must(data.Status(As("pat"))).problem, "");

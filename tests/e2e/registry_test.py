@@ -431,7 +431,7 @@ class Stopping(unittest.TestCase):
                 self.assertTrue(puller.is_alive())  # it is held
                 server.process.send_signal(signal.SIGTERM)
                 server.process.wait(40)
-                self.assertLess(time.monotonic() - begin, 12)
+                self.assertLess(time.monotonic() - begin, 8)
                 puller.join()
                 self.assertIn(answers, ([403], [503]))
             finally:
