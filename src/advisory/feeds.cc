@@ -54,7 +54,11 @@ Status FeedOutput::Add(Epss entry) {
 
 void FeedOutput::CountError(std::string_view where, const Error& error) {
   ++errors_;
-  if (messages_.size() < 10) messages_.push_back(fmt::format("{}: {}", Printable(where, 200), Printable(error.message, 400)));
+  Tell(where, error.message);
+}
+
+void FeedOutput::Tell(std::string_view where, std::string_view what) {
+  if (messages_.size() < 10) messages_.push_back(fmt::format("{}: {}", Printable(where, 200), Printable(what, 400)));
 }
 
 void FeedOutput::SawDate(Time date) {

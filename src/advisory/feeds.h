@@ -24,13 +24,14 @@ class FeedOutput {
   void Skip() { ++skipped_; }               // well-formed, but nothing to report (withdrawn, other ecosystems)
   void CountItems(std::uint64_t n) { items_ += n; }
   void CountError(std::string_view where, const Error& error);
+  void Tell(std::string_view where, std::string_view what);  // no error: the item was taken
   void SawDate(Time date);                  // a date the source states; the newest is kept
 
   std::uint64_t items() const { return items_; }
   std::uint64_t records() const { return records_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t errors() const { return errors_; }
-  const std::vector<std::string>& messages() const { return messages_; }  // of the first errors
+  const std::vector<std::string>& messages() const { return messages_; }  // the first ones
   Time data_date() const { return data_date_; }
 
  private:

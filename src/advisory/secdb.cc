@@ -17,7 +17,8 @@ namespace {
 // What one text of a list names: "CVE-2021-27219 GHSL-2021-045", with remarks such as "(BGP)" in between.
 struct Named {
   std::string_view fixed;
-  std::vector<std::string> cves, others;
+  std::vector<std::string> cves, others;  // cves: each once
+  std::vector<std::string> odd;           // of others: meant as CVEs
 };
 
 // Ids of others: "XSA-401", "GNUTLS-SA-2020-06-03", "VSV00010"; no words and no remarks in brackets.
@@ -30,21 +31,47 @@ bool LooksLikeId(std::string_view token) {
   return token.size() >= 5 && plain && joined && letter(token[0]) && std::any_of(token.begin(), token.end(), digit);
 }
 
-// "CVE-2017-17434" of "CVE-2017-17434-1", "[cve-2017-17434]," and the like; "" of anything else.
+std::string_view Trimmed(std::string_view token, std::string_view of) {
+  const auto begin = token.find_first_not_of(of);
+  return begin == token.npos ? std::string_view() : token.substr(begin, token.find_last_not_of(of) + 1 - begin);
+}
+
+// "CVE-2017-17434" of "CVE-2017-17434-1" (a part of it), "CVE-2021-35940.patch", "[cve_2017_17434]," and the like; "" of
+// anything else.
 std::string CveOf(std::string_view token) {
-  std::string text(token.substr(std::min(token.size(), token.find_first_not_of("(["))));
+  std::string text(Trimmed(token, "()[].,:?"));
   if (!EqualsIgnoreCase(text.substr(0, 3), "CVE") || text.size() < 4 || (text[3] != '-' && text[3] != '_')) return {};
   text.replace(0, 4, "CVE-");  // as it is sometimes written
-  const auto year = text.find('-', 4);
+  const auto year = text.find_first_of("-_", 4);
   if (year == text.npos) return {};
-  text.resize(std::min(text.size(), text.find_first_not_of("0123456789", year + 1)));
+  text[year] = '-';
+  const auto end = std::min(text.size(), text.find_first_not_of("0123456789", year + 1));
+  const std::string_view tail = std::string_view(text).substr(end);
+  const bool part = tail.size() > 1 && tail[0] == '-' && tail.find_first_not_of("0123456789", 1) == tail.npos;
+  if (!tail.empty() && !part && tail != ".patch") return {};
+  text.resize(end);
   return CveIn(text) == text ? text : std::string();
 }
 
+// What was meant as a CVE and is none stays, as an id of its own: better an odd finding than none. It is told.
 void AddToken(std::string_view token, Named& into) {
-  if (token.empty()) return;
-  if (std::string cve = CveOf(token); !cve.empty()) into.cves.push_back(std::move(cve));
-  else if (LooksLikeId(token)) into.others.emplace_back(token);
+  if (std::string cve = CveOf(token); !cve.empty()) {
+    if (std::find(into.cves.begin(), into.cves.end(), cve) == into.cves.end()) into.cves.push_back(std::move(cve));
+    return;
+  }
+  token = Trimmed(token, "[].,:?");
+  if (!LooksLikeId(token)) return;
+  into.others.emplace_back(token);
+  if (EqualsIgnoreCase(token.substr(0, 3), "CVE")) into.odd.emplace_back(token);
+}
+
+void AddTokens(std::string_view text, Named& into) {
+  constexpr std::string_view kBetween = " \t\r\n,;/&|";
+  while (!text.empty()) {
+    const auto end = std::min(text.size(), text.find_first_of(kBetween));
+    AddToken(text.substr(0, end), into);
+    text.remove_prefix(std::min(text.size(), end + 1));
+  }
 }
 
 Result<std::vector<Named>> ReadFixes(dom::object fixes) {
@@ -57,9 +84,8 @@ Result<std::vector<Named>> ReadFixes(dom::object fixes) {
     for (dom::element element : ids) {
       std::string_view text;
       if (element.get(text)) return Malformed("an id is not a string");
-      Named named{version, {}, {}};
-      for (std::string_view part : Split(text, ' '))
-        for (std::string_view token : Split(part, ',')) AddToken(token, named);
+      Named named{version, {}, {}, {}};
+      AddTokens(text, named);
       out.push_back(std::move(named));
     }
   }
@@ -75,6 +101,7 @@ Status AddNamed(const std::vector<Named>& all, const versions::PackageKey& packa
   }
   for (const Named& named : all) {
     if (named.cves.empty() && named.others.empty()) out.Skip();  // "N/A"
+    for (const std::string& id : named.odd) out.Tell(package.name, "\"" + id + "\" is no CVE id, and is taken for an id of its own");
     for (const std::string& id : named.cves.empty() ? named.others : named.cves) {
       Record record;
       record.id = id;

@@ -225,8 +225,7 @@ Status Server::State::Listen() {
 
 Server::~Server() {
   if (state_->service) state_->service->StopWaiting();  // else the grace goes to those who wait for a verdict
-  if (state_->http) state_->http->Stop(kStopGrace);
-  if (state_->service) state_->service->StopAnalysis();
+  if (state_->http) state_->http->Stop(kStopGrace, [this] { state_->service->StopAnalysis(); });
   state_->http.reset();
   state_->pool.reset();
   state_->upkeep.reset();

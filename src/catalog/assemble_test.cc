@@ -233,13 +233,20 @@ TEST(Assemble, PackagesSayWhoseTheyAre) {
         Case{"ID=wolfi\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", "alpine-baselayout is of Alpine"},
         Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", "wolfi-baselayout is of Wolfi"},
         Case{"ID=wolfi\n", kApk, "P:chainguard-baselayout\nV:1-r0\nA:x86_64\n\n", "is of Chainguard"},
-        Case{"ID=chainguard\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", ""},
+        Case{"ID=chainguard\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\n", "wolfi-baselayout is of Wolfi"},
+        Case{"ID=chainguard\n", kApk, "P:wolfi-baselayout\nV:20230201-r20\nA:x86_64\n\nP:chainguard-baselayout\nV:1-r0\nA:x86_64\n\n", ""},
         Case{"ID=alpine\nVERSION_ID=3.19.1\n", kApk, "P:alpine-baselayout\nV:3.4.3-r2\nA:x86_64\n\n", ""},
         Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12.4+deb12u9\nArchitecture: amd64\n\n",
              "base-files is of Debian:12"},
         Case{"ID=debian\nVERSION_ID=12\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n",
              "base-files is of Ubuntu"},
-        Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n", ""}}) {
+        Case{"ID=ubuntu\nVERSION_ID=22.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n", ""},
+        Case{"ID=ubuntu\nVERSION_ID=24.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n", "base-files is of another release"},
+        Case{"ID=ubuntu\nVERSION_ID=20.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4.6\nArchitecture: amd64\n\n", "base-files is of another release"},
+        Case{"ID=ubuntu\nVERSION_ID=23.10\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 13ubuntu2\nArchitecture: amd64\n\n", ""},
+        Case{"ID=ubuntu\nVERSION_ID=23.10\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 11ubuntu5\nArchitecture: amd64\n\n", "base-files is of another release"},
+        Case{"ID=ubuntu\nVERSION_ID=26.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 14ubuntu3\nArchitecture: amd64\n\n", ""},
+        Case{"ID=ubuntu\nVERSION_ID=26.04\n", kDpkg, "Package: base-files\nStatus: install ok installed\nVersion: 12ubuntu4\nArchitecture: amd64\n\n", "base-files is of another release"}}) {
     Layer layer;
     layer.File(c.path, c.package);
     layer.File("etc/os-release", c.os);

@@ -95,22 +95,55 @@ std::string SaidBy(const image::Package& package) {
   return "";
 }
 
-bool Agrees(std::string_view distribution, std::string_view said) {
+// Chainguard's images are built upon Wolfi and bring a layout of their own: without that one, a changed os-release is a
+// disguise.
+bool IsChainguard(const Draft& draft) {
+  const auto& packages = draft.inventory.packages;
+  return std::any_of(packages.begin(), packages.end(), [](const InventoryPackage& p) {
+    return !p.hidden && p.package.ecosystem == versions::Ecosystem::kApk && p.package.name == "chainguard-baselayout";
+  });
+}
+
+bool Agrees(const Draft& draft, std::string_view said) {
+  const std::string_view distribution = draft.inventory.distribution;
   if (said.ends_with(':')) return distribution.starts_with(said);
-  if (said == "Wolfi") return distribution == "Wolfi" || distribution == "Chainguard";  // which is built upon it
+  if (said == "Wolfi" && distribution == "Chainguard") return IsChainguard(draft);
   return distribution == said;
+}
+
+// Ubuntu's base-files counts on with Debian's: its first number belongs to the releases from one LTS to the next.
+bool FitsUbuntu(std::string_view release, const image::Package& package) {
+  struct Lts {
+    std::string_view release;
+    std::uint64_t major;
+  };
+  static constexpr Lts kLts[] = {{"14.04", 7}, {"16.04", 9}, {"18.04", 10}, {"20.04", 11}, {"22.04", 12}, {"24.04", 13}};
+  if (package.name != "base-files" || package.version.find("ubuntu") == std::string::npos) return true;
+  const std::string_view version = package.version;
+  const auto major = ParseUint(version.substr(0, version.find_first_not_of("0123456789")));
+  if (!major) return false;
+  std::uint64_t lowest = 0, highest = UINT64_MAX;
+  for (const Lts& lts : kLts) {
+    if (lts.release <= release) lowest = lts.major;
+    if (lts.release >= release) highest = std::min(highest, lts.major);
+  }
+  return lowest <= *major && *major <= highest;
 }
 
 // An os-release that was changed to a distribution without advisories, or to another release where a package tells which,
 // shows.
 void CheckAgainstPackages(Draft& draft) {
+  const std::string& distribution = draft.inventory.distribution;
   for (const InventoryPackage& p : draft.inventory.packages) {
     if (p.hidden) continue;
     const std::string said = SaidBy(p.package);
-    if (said.empty() || Agrees(draft.inventory.distribution, said)) continue;
-    const std::string whose = said.ends_with(':') ? said.substr(0, said.size() - 1) : said;
-    draft.AddGap(GapKind::kBlind, p.package.path, "os-release",
-                 "os-release says " + draft.inventory.distribution + " but " + p.package.name + " is of " + whose);
+    std::string whose = said.ends_with(':') ? said.substr(0, said.size() - 1) : said;
+    if (!said.empty() && Agrees(draft, said)) {
+      if (!distribution.starts_with("Ubuntu:") || FitsUbuntu(distribution.substr(7), p.package)) continue;
+      whose = "another release";
+    }
+    if (said.empty()) continue;
+    draft.AddGap(GapKind::kBlind, p.package.path, "os-release", "os-release says " + distribution + " but " + p.package.name + " is of " + whose);
   }
 }
 
@@ -120,7 +153,7 @@ void CheckAgainstOtherLayers(Draft& draft, const image::OsRelease& os, const std
     const auto& files = layer->files;
     const bool same = std::any_of(files.begin(), files.end(), [&](const auto& f) { return f.os && f.os->id == os.id; });
     for (const image::FileFacts& facts : files) {
-      if (same || !facts.os || (os.id == "chainguard" && facts.os->id == "wolfi")) continue;
+      if (same || !facts.os || (os.id == "chainguard" && facts.os->id == "wolfi" && IsChainguard(draft))) continue;
       draft.AddGap(GapKind::kBlind, path, "os-release",
                    "os-release says " + Printable(os.id, 40) + " but a layer brought that of " + Printable(facts.os->id, 40));
       return;

@@ -14,7 +14,7 @@
 namespace bulwark::catalog {
 
 // Raised whenever any answer changes: stored layer records of older sets are read again.
-inline constexpr std::uint32_t kSetVersion = 5;
+inline constexpr std::uint32_t kSetVersion = 6;
 
 struct LayerFile {
   std::string_view path;  // cleaned, without leading "/"

@@ -24,13 +24,13 @@ class Server final : public HttpServer {
     sessions.idle_timeout = options_.idle_timeout.count() ? options_.idle_timeout : limits::kIdleTimeout;
     shared_.connection_limit = options_.connections;
   }
-  ~Server() override { Stop(std::chrono::milliseconds(0)); }
+  ~Server() override { Stop(std::chrono::milliseconds(0), [] {}); }
 
   Status Start();
   const std::vector<Endpoint>& endpoints() const override { return options_.listen; }
   Status ReloadTls() override;
   std::size_t connections() const override { return shared_.connections; }
-  void Stop(std::chrono::milliseconds grace) override;
+  void Stop(std::chrono::milliseconds grace, const std::function<void()>& give_up) override;
 
  private:
   HttpServerOptions options_;
@@ -89,7 +89,7 @@ Status Server::ReloadTls() {
   return Status();
 }
 
-void Server::Stop(std::chrono::milliseconds grace) {
+void Server::Stop(std::chrono::milliseconds grace, const std::function<void()>& give_up) {
   for (auto& worker : workers_) worker->BeginStop();
   {
     const auto end = std::chrono::steady_clock::now() + grace;
@@ -97,6 +97,7 @@ void Server::Stop(std::chrono::milliseconds grace) {
     while (running_ > 0 && changed_.wait_until(mutex_, end) != std::cv_status::timeout) {
     }
   }
+  give_up();
   for (auto& worker : workers_) worker->CutAll();
   for (auto& worker : workers_) worker->Join();
 }

@@ -107,8 +107,10 @@ class HttpServer {
   virtual const std::vector<Endpoint>& endpoints() const = 0;  // with the real ports
   virtual Status ReloadTls() = 0;                        // reads the files again; the old ones stay on error
   virtual std::size_t connections() const = 0;
-  // No new connections; running requests may end within `grace`, then their connections are cut. Joins the threads.
-  virtual void Stop(std::chrono::milliseconds grace) = 0;
+  // No new connections; running requests may end within `grace`, then `give_up` is called once (it must end what handlers
+  // still wait for), and connections are cut. Joins the threads.
+  virtual void Stop(std::chrono::milliseconds grace, const std::function<void()>& give_up) = 0;
+  void Stop(std::chrono::milliseconds grace) { Stop(grace, [] {}); }
 };
 
 // Listens and serves until Stop. kInvalid (address, certificate), kUnavailable (port taken), kIo. SIGPIPE is ignored from here on.

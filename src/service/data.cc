@@ -1,5 +1,7 @@
 #include "service/data.h"
 
+#include <map>
+
 #include <sys/stat.h>
 
 #include "audit/audit.h"
@@ -19,15 +21,36 @@ std::string Identity(const std::string& path) {
          std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
 }
 
+Status Older(const std::string& what, Time after, Time before) {
+  const std::string in_use = "that in use is of " + FormatTime(before);
+  if (after == kNever) return {Errc::kConflict, what + " states no date, " + in_use};
+  return {Errc::kConflict, what + " is of " + FormatTime(after) + ", " + in_use};
+}
+
+// Of each source that states a date, and of the whole where every source does. A source that was given up is the
+// operator's choice; how much may go with it is checked by the number of records.
+Status CheckDates(const advisory::Index& before, const advisory::Index& after) {
+  const Time old = before.data_date(), now = after.data_date();
+  if (old != kNever && now != kNever && now < old) return Older("the advisory data", now, old);
+  std::map<std::string, Time> dates;
+  for (const advisory::SourceInfo& source : after.sources()) dates[source.name] = source.data_date;
+  bool any = false;
+  for (const advisory::SourceInfo& source : before.sources()) {
+    const auto it = dates.find(source.name);
+    if (source.data_date == kNever || it == dates.end()) continue;
+    if (it->second == kNever || it->second < source.data_date)
+      return Older("source " + source.name + " of the advisory data", it->second, source.data_date);
+    any = true;
+  }
+  // Nothing that can be compared: other names for what may be old.
+  return any || old == kNever || now != kNever ? Status() : Older("the advisory data", now, old);
+}
+
 // Old or emptied data must not free what was found.
 Status CheckSuccessor(const advisory::Index& before, const advisory::Index& after) {
-  bool starter = before.revision() == advisory::StarterIndex()->revision();
-  if (!starter && after.data_date() == kNever && before.data_date() != kNever)
-    return {Errc::kConflict, "the advisory data states no date, that in use is of " + FormatTime(before.data_date())};
-  if (!starter && before.data_date() != kNever && after.data_date() < before.data_date())
-    return {Errc::kConflict, "the advisory data of " + FormatTime(after.data_date()) +
-                                 " is older than that in use, of " + FormatTime(before.data_date())};
-  if (!starter && static_cast<double>(after.records()) < kShrunken * static_cast<double>(before.records()))
+  if (before.revision() == advisory::StarterIndex()->revision()) return {};
+  BW_CHECK(CheckDates(before, after));
+  if (static_cast<double>(after.records()) < kShrunken * static_cast<double>(before.records()))
     return {Errc::kConflict, "the advisory data has " + std::to_string(after.records()) + " records, that in use " +
                                  std::to_string(before.records())};
   return {};

@@ -63,7 +63,9 @@ Result<Prepared> Engine::Prepare(const Push& push, std::optional<ImageFacts> fac
   auto gather = [&](milliseconds patience) -> Status {
     if (index || facts) return {};
     auto made = facts_.Make(*push.document, patience);
-    if (!made) return made.error().code == Errc::kUnavailable ? Status() : Status(made.error());
+    // kCancelled: the server stops, and the client is told what is known.
+    const bool pending = !made && (made.error().code == Errc::kUnavailable || made.error().code == Errc::kCancelled);
+    if (!made) return pending ? Status() : Status(made.error());
     facts = *std::move(made);
     return {};
   };

@@ -274,8 +274,9 @@ TEST_F(UseCases, ProjectsAndRepositories) {
 
 TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
   const std::string path = directory_path_ + "/advisories.bwa";
-  auto write = [&](const std::vector<Vulnerability>& vulnerabilities, Time date) {
+  auto write = [&](const std::vector<Vulnerability>& vulnerabilities, Time date, const std::string& undated = "") {
     advisory::Builder builder;
+    if (!undated.empty()) builder.AddSource({undated, 1, 0, kNever});
     for (const Vulnerability& v : vulnerabilities) {
       advisory::Record record;
       record.id = v.id;
@@ -310,6 +311,13 @@ TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
   EXPECT_EQ(data.Reload(As("alice")).error().code, Errc::kDenied);
   EXPECT_EQ(Must(data.Reload(As("admin"))).records, 11u);
   EXPECT_EQ(Must(data.Status(As("pat"))).problem, "");
+  // A source without a date joins: the others are compared one by one.
+  write(many, clock_.Now() - kDay, "secdb");
+  EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
+  write(many, clock_.Now(), "secdb");
+  EXPECT_EQ(Must(data.Reload(As("admin"))).date, kNever);
+  write(many, clock_.Now() - kDay, "secdb");
+  EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
 }
 
 }  // namespace

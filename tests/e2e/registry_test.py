@@ -402,38 +402,38 @@ class Registry(harness.Case):
 
 
 class Stopping(unittest.TestCase):
-    def test_who_waits_for_a_verdict_does_not_hold_the_server(self):
+    """A stop answers who waits for an analysis that does not end."""
+
+    def stop_while(self, on_push, wait, at_most):
+        """`wait(client)` is a request that is held; how it was answered."""
         with tempfile.TemporaryDirectory() as folder:
             config = pathlib.Path(folder) / "bulwark.yaml"
-            config.write_text("policies: [{policy: default, on_push: accept, unscanned: hold 30s, unscannable: {image: allow}, gaps: allow, rules: []}]\n")
+            config.write_text(f"policies: [{{policy: default, on_push: {on_push}, unscanned: hold 30s, unscannable: {{image: allow}}, gaps: allow, rules: []}}]\n")
             server, stopped, answers = harness.Server("--config", config), set(), []
-            try:
-                client = server.client()
-                layer = {"a": os.urandom(3_000_000)}
-                done = threading.Event()
+            done = threading.Event()
 
-                def freeze():  # no analysis ends
-                    while not done.is_set():
-                        for worker in set(server.workers()) - stopped:
-                            stopped.add(worker)
-                            try:
-                                os.kill(worker, signal.SIGSTOP)
-                            except ProcessLookupError:
-                                pass
-                        done.wait(0.002)
-                freezer = threading.Thread(target=freeze)
+            def freeze():  # no analysis ends
+                while not done.is_set():
+                    for worker in set(server.workers()) - stopped:
+                        stopped.add(worker)
+                        try:
+                            os.kill(worker, signal.SIGSTOP)
+                        except ProcessLookupError:
+                            pass
+                    done.wait(0.002)
+            freezer = threading.Thread(target=freeze)
+            try:
                 freezer.start()
-                client.push("library/held", "v", oci.Image([layer]))
-                puller = threading.Thread(target=lambda: answers.append(server.client().pull("library/held", "v")[0]))
+                waiter = threading.Thread(target=lambda: answers.append(wait(server.client())))
+                waiter.start()
+                waiter.join(2)
+                self.assertTrue(waiter.is_alive())  # it is held
                 begin = time.monotonic()
-                puller.start()
-                puller.join(1)
-                self.assertTrue(puller.is_alive())  # it is held
                 server.process.send_signal(signal.SIGTERM)
                 server.process.wait(40)
-                self.assertLess(time.monotonic() - begin, 8)
-                puller.join()
-                self.assertIn(answers, ([403], [503]))
+                self.assertLess(time.monotonic() - begin, at_most)
+                waiter.join()
+                return answers[0]
             finally:
                 done.set()
                 freezer.join()
@@ -443,6 +443,18 @@ class Stopping(unittest.TestCase):
                     except ProcessLookupError:
                         pass
                 server.close()
+
+    def test_a_held_pull(self):
+        def wait(client):
+            client.push("library/held", "v", oci.Image([{"a": os.urandom(3_000_000)}]))
+            return client.pull("library/held", "v")[0]
+        self.assertIn(self.stop_while("accept", wait, 8), (403, 503))
+
+    def test_a_held_push(self):
+        def wait(client):
+            return client.push("library/held", "v", oci.Image([{"a": os.urandom(3_000_000)}]))
+        status, _, body = self.stop_while("refuse", wait, 15)  # 10 s of them are the grace
+        self.assertEqual(status, 403, body)
 
 
 if __name__ == "__main__":
