@@ -404,8 +404,8 @@ class Registry(harness.Case):
 class Stopping(unittest.TestCase):
     """A stop answers who waits for an analysis that does not end."""
 
-    def stop_while(self, on_push, wait, at_most):
-        """`wait(client)` is a request that is held; how it was answered."""
+    def stop_while(self, on_push, wait, at_most, before=lambda client: None):
+        """`wait(client)` is a request that is held, after `before(client)`; how it was answered."""
         with tempfile.TemporaryDirectory() as folder:
             config = pathlib.Path(folder) / "bulwark.yaml"
             config.write_text(f"policies: [{{policy: default, on_push: {on_push}, unscanned: hold 30s, unscannable: {{image: allow}}, gaps: allow, rules: []}}]\n")
@@ -424,6 +424,7 @@ class Stopping(unittest.TestCase):
             freezer = threading.Thread(target=freeze)
             try:
                 freezer.start()
+                before(server.client())
                 waiter = threading.Thread(target=lambda: answers.append(wait(server.client())))
                 waiter.start()
                 waiter.join(2)
@@ -445,10 +446,9 @@ class Stopping(unittest.TestCase):
                 server.close()
 
     def test_a_held_pull(self):
-        def wait(client):
-            client.push("library/held", "v", oci.Image([{"a": os.urandom(3_000_000)}]))
-            return client.pull("library/held", "v")[0]
-        self.assertIn(self.stop_while("accept", wait, 8), (403, 503))
+        status = self.stop_while("accept", lambda client: client.pull("library/held", "v")[0], 8,
+                                 lambda client: client.push("library/held", "v", oci.Image([{"a": os.urandom(3_000_000)}])))
+        self.assertIn(status, (403, 503))
 
     def test_a_held_push(self):
         def wait(client):
