@@ -142,7 +142,7 @@ Result<std::unique_ptr<Server>> Server::Start(const config::Config& config,
 Status Server::State::OpenStorage() {
   const std::string& directory = config.data_directory;
   BW_TRY(lock, storage::DirectoryLock::Take(directory));
-  BW_TRY(database, storage::OpenSqlite(DatabasePath(directory), storage::PosixFileSystem()));
+  BW_TRY(database, storage::OpenSqlite(DatabasePath(directory), storage::PosixFileSystem(), {.quiet = service::QuietTables()}));
   BW_CHECK(Migrate(*database));
   BW_CHECK(CheckClock(*database, clock, config));
   BW_TRY(blobs, storage::OpenFileDriver(directory, storage::PosixFileSystem()));

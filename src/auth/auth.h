@@ -71,6 +71,9 @@ class Authenticator {
   // kUnauthenticated (also locked out, disabled, unknown: alike in text and cost), kUnavailable when too many wait.
   virtual Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) = 0;
   virtual Result<Principal> Bearer(std::string_view token) = 0;  // kUnauthenticated
+  // The same from what is at hand, and a right of that principal: they never block. nullopt and false: ask Bearer, Allowed.
+  virtual std::optional<Principal> BearerAtHand(std::string_view) { return std::nullopt; }
+  virtual bool AllowedAtHand(const Principal&, Verb, std::string_view /*repository*/) { return false; }
   // "repository:team/app:pull,push" each (scope.h, ParseScopes); what is unknown or not held is dropped; kLimit above
   // limits::kTokenScopes, kInvalid for control characters, kDenied while a new password is due. An account has at most
   // limits::kTokensPerUser at a time: another one ends the oldest.

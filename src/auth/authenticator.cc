@@ -93,6 +93,13 @@ class TokenCache {
     }
     return token;
   }
+  std::optional<Token> AtHand(const Digest& hash) {
+    Time now = clock_.Now();
+    MutexLock lock(mutex_);
+    auto found = entries_.find(hash);
+    if (found == entries_.end() || now < found->second.loaded || now - found->second.loaded >= limits::kRightsLease) return std::nullopt;
+    return found->second.token;
+  }
   void Forget() {
     MutexLock lock(mutex_);
     ++generation_;
@@ -137,6 +144,23 @@ class DatabaseAuthenticator final : public Authenticator {
     Principal out = PrincipalOf(rights->user);
     out.scopes = std::move(found->scopes);
     return out;
+  }
+
+  std::optional<Principal> BearerAtHand(std::string_view token) override {
+    if (token.size() != kTokenCharacters) return std::nullopt;
+    auto found = tokens_.AtHand(crypto::Sha256(AsBytes(token)));
+    if (!found || clock_.Now() >= found->expires) return std::nullopt;
+    auto rights = rights_.AtHand(found->user_id);
+    if (!rights || rights->user.disabled) return std::nullopt;
+    Principal out = PrincipalOf(rights->user);
+    out.scopes = std::move(found->scopes);
+    return out;
+  }
+
+  bool AllowedAtHand(const Principal& principal, Verb verb, std::string_view repository) override {
+    if (!principal.scopes || !ScopesHold(*principal.scopes, verb, repository)) return false;
+    auto rights = rights_.AtHand(principal.id);
+    return rights && !rights->user.disabled && !rights->user.must_change_password && rights->Holds(verb, repository);
   }
 
   Result<IssuedToken> Issue(const Principal& principal, const std::vector<std::string>& scopes) override {

@@ -57,6 +57,14 @@ Result<std::optional<Rights>> LoadRightsByName(const storage::ReadTx& tx, std::s
   return Load(tx, "name = ?1", name);
 }
 
+std::shared_ptr<const Rights> RightsCache::AtHand(std::int64_t user_id) {
+  Time now = clock_.Now();
+  MutexLock lock(mutex_);
+  auto found = entries_.find(user_id);
+  if (found == entries_.end() || now < found->second.loaded || now - found->second.loaded >= limits::kRightsLease) return nullptr;
+  return found->second.rights;
+}
+
 Result<std::shared_ptr<const Rights>> RightsCache::Of(std::int64_t user_id) {
   Time now = clock_.Now();
   std::uint64_t generation = 0;

@@ -36,6 +36,8 @@ class RightsCache {
   RightsCache(storage::Database& database, const Clock& clock) : database_(database), clock_(clock) {}
   // Null: no such account. Shared by the cache and the calls that read it.
   Result<std::shared_ptr<const Rights>> Of(std::int64_t user_id);
+  // Also null where they would have to be read.
+  std::shared_ptr<const Rights> AtHand(std::int64_t user_id);
   void Forget();
 
  private:

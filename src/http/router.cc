@@ -101,6 +101,7 @@ struct Router::State {
   awaitable<Response> Serve(Request& request);
   net::Task<Response> Dispatch(Request& request, const Match& match, Call& call);
   Match Find(const Request& request) const;
+  std::optional<Response> AnswerAtHand(const Match& match, Call& call);
   std::optional<Response> Admit(const Match& match, Call& call);
   Response Refuse(const Match& match, const Call& call, Refusal refusal);
   Response Unauthenticated(const Match& match, const Request& request, const Error& error, std::string_view challenge_error,
@@ -203,6 +204,7 @@ net::Task<Response> Router::State::Dispatch(Request& request, const Match& match
   const bool anonymous = request.headers.Get("Authorization").empty();
   const bool open = match.route && match.route->access == Access::kPublic;
   if (anonymous && !open) co_return Unauthenticated(match, request, Error{Errc::kUnauthenticated, "log-in needed"}, {});
+  if (auto answer = AnswerAtHand(match, call)) co_return *std::move(answer);
   const auto* blocking = match.route ? std::get_if<BlockingHandler>(&match.route->handler) : nullptr;
   // One trip to the pool does it all where no body is to come.
   auto admit_and_run = [&]() -> Result<std::optional<Response>> {
@@ -231,6 +233,17 @@ net::Task<Response> Router::State::Dispatch(Request& request, const Match& match
 ThreadPool& Router::State::LaneOf(const Match& match) {
   if (!match.route || match.route->lane == Lane::kCommon) return pool;
   return match.route->lane == Lane::kSlow ? slow : probes;
+}
+
+std::optional<Response> Router::State::AnswerAtHand(const Match& match, Call& call) {
+  if (!match.route || !match.route->at_hand || !call.request.raw_query.empty()) return std::nullopt;
+  auto credentials = ParseCredentials(call.request.headers);
+  if (!credentials.ok() || credentials->scheme != Scheme::kBearer) return std::nullopt;
+  auto principal = authenticator.BearerAtHand(credentials->secret);
+  const auto verb = VerbOf(match.route->access);
+  if (!principal || !verb || !authenticator.AllowedAtHand(*principal, *verb, match.repository())) return std::nullopt;
+  call.caller.principal = *std::move(principal);
+  return match.route->at_hand(call);
 }
 
 // Who asks, and may he? The answer if not. Blocking.

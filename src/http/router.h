@@ -68,6 +68,9 @@ struct Route {
   std::variant<StreamHandler, BlockingHandler, BodyHandler> handler;
   std::uint64_t body_limit = limits::kApiBodyBytes;
   Lane lane = Lane::kCommon;
+  // Tried first, on the thread of the connection, for a bearer token whose right is at hand: must not block. nullopt: the
+  // handler answers.
+  std::function<std::optional<net::Response>(Call&)> at_hand = {};
 };
 
 // Who was refused what, and why: "GET /v2/{name}/manifests/{reference}", "team/app".

@@ -16,6 +16,12 @@ constexpr std::size_t kShownReasons = 3;
 constexpr std::size_t kHoldersRead = 1000;   // manifests looked at for one blob; what is beyond counts as refused
 constexpr std::size_t kHoldersJudged = 8;    // of those, where the stored verdict does not serve
 
+Time FirstExpiry(const Verdicts& verdicts) {
+  Time first = Time::max();
+  for (const Verdict& verdict : verdicts) first = std::min(first, verdict.decision.valid_until);
+  return first;
+}
+
 }  // namespace
 
 // What the caller may do beyond an ordinary pull.
@@ -75,9 +81,10 @@ Result<std::optional<Pass>> Gate::Judge(const Standing& standing, const storage:
     *refusal = RefusalText("the image is quarantined", standing.name, digest, push);
     return std::optional<Pass>();
   }
-  if (subject->evidence) return std::optional(Pass{});
+  if (subject->evidence) return std::optional(Pass{{}, FirstExpiry(verdicts)});
   policy::Decision pull = verdicts[IndexOf(PointOfUse::kPull)].decision;
-  if (pull.outcome == Outcome::kAllow || pull.outcome == Outcome::kWarn) return std::optional(Pass{});
+  if (pull.outcome == Outcome::kAllow || pull.outcome == Outcome::kWarn)
+    return std::optional(Pass{{}, FirstExpiry(verdicts)});
   if (auto exempt = standing.Exempts(held, subject->pushed_by)) return exempt;
   if (pull.outcome == Outcome::kPending && may_wait) {
     BW_TRY(Verdicts waited, engine_.WaitFor(repository.id, digest, PointOfUse::kPull, pull.hold));

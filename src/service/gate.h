@@ -16,7 +16,8 @@ namespace bulwark::service {
 
 // Passed, perhaps by an exemption from a denial that everyone else gets: that is audited.
 struct Pass {
-  std::optional<std::string> exemption;  // why: "quarantined, read by its pusher", …
+  std::optional<std::string> exemption = {};  // why: "quarantined, read by its pusher", …
+  Time until = Time::min();  // while nothing is committed, whoever may pull passes before this instant; min: not known
 };
 
 // kMount: bytes, but nobody waits for a verdict: the blob can be uploaded instead.

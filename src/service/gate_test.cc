@@ -332,6 +332,59 @@ TEST_F(GateTest, ADeniedImageHidesNoDocuments) {
   EXPECT_NE(ReadBlob(As("pat"), kApp, chart.layers[0]), "");  // an archive that an image was refused for
 }
 
+// DESIGN 2.16: what is served from memory is what the gate would say.
+TEST_F(GateTest, WhatIsAtHandFollowsEveryChange) {
+  OpenPushes();
+  PushBoth();
+  const Caller pat = As("pat");
+  auto at_hand = [&](std::string_view reference) {
+    auto answer = registry().ManifestAtHand(pat, Repo(kApp), Ref(reference));
+    return answer ? answer->digest.short_str() : std::string("-");
+  };
+  auto served = [&](std::string_view reference) {
+    std::string pulled = Pull(pat, kApp, reference);
+    return pulled.empty() ? at_hand(reference) : "refused, " + at_hand(reference);
+  };
+  const std::string good = good_.digest().short_str();
+  EXPECT_EQ(at_hand("good"), "-");
+  EXPECT_EQ(served("good"), good);
+  EXPECT_EQ(served("bad"), "refused, -");
+  EXPECT_TRUE(registry().GetManifest(alice_, Repo(kApp), Ref("bad")));  // by exemption: his alone
+  EXPECT_EQ(at_hand("bad"), "-");
+  // What does not touch the answer leaves it.
+  Must(PushBlob(alice_, kApp, "a loose blob"));
+  Must(service_->pulls().Flush(PullRecorder::What::kAll));
+  EXPECT_EQ(at_hand("good"), good);
+  // A tag that moves, a policy that changes, a manifest that goes.
+  Image other = ImageOf({DebianLayer({{"bash", "5.2-2"}})});
+  ASSERT_TRUE(Push(alice_, kApp, other, "good"));
+  EXPECT_EQ(at_hand("good"), "-");
+  EXPECT_EQ(served("good"), other.digest().short_str());
+  Must(database_->Write([&](storage::Tx& tx) -> Status {
+    BW_TRY(auto repository, storage::ResolveRepository(tx, Repo(kApp)));
+    return MarkPending(tx, repository->id, other.digest(), Pending::kPolicy);
+  }));
+  EXPECT_EQ(at_hand("good"), "-");
+  EXPECT_EQ(served("good"), other.digest().short_str());
+  ASSERT_TRUE(registry().DeleteManifest(As("maria", kApp, {Verb::kPull, Verb::kDelete}), Repo(kApp), Ref("good")));
+  EXPECT_EQ(served("good"), "refused, -");
+}
+
+// A verdict that time flips is not served beyond that instant.
+TEST_F(GateTest, WhatIsAtHandRunsOutWithItsVerdict) {
+  known_[0].fixed_at = clock_.Now();
+  StartWith({"policy: default\napplies_to: {repositories: [\"**\"], at: [pull, admission]}\nmode: enforce\nrules:\n"
+             "  - id: fixable\n    deny: {fix: available, fix_older_than: 7d}\n",
+             kOpenPushes},
+            IndexWith(known_));
+  ASSERT_TRUE(Push(alice_, kApp, bad_, "young"));
+  EXPECT_EQ(Pull(As("pat"), kApp, "young"), "");
+  EXPECT_TRUE(registry().ManifestAtHand(As("pat"), Repo(kApp), Ref("young")));
+  clock_.Step(8 * kDay);
+  EXPECT_FALSE(registry().ManifestAtHand(As("pat"), Repo(kApp), Ref("young")));
+  EXPECT_NE(Pull(As("pat"), kApp, "young"), "");
+}
+
 TEST_F(GateTest, HoldersBeyondTheLimitCountAsRefused) {
   OpenPushes();
   PushBoth();

@@ -75,6 +75,7 @@ struct Manifests::Incoming {
 
 Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name, const Reference& reference,
                                       Counting counting) {
+  const std::uint64_t generation = d_.database.generation();
   BW_TRY(auto repository, d_.rights.Repository(caller, name, auth::Verb::kPull, "manifest.pull"));
   BW_TRY(auto manifest,
          d_.database.Read([&](const storage::ReadTx& tx) { return Resolve(tx, repository.id, reference); }));
@@ -89,7 +90,16 @@ Result<ManifestAnswer> Manifests::Get(const Caller& caller, const RepoName& name
   BW_TRY(Bytes bytes,
          d_.database.Read([&](const storage::ReadTx& tx) { return storage::ManifestBytes(tx, manifest->id); }));
   if (counting == Counting::kPull) d_.pulls.Count(caller, repository, manifest->digest);
-  return ManifestAnswer{manifest->digest, manifest->media_type, std::make_shared<const std::string>(AsText(bytes))};
+  ManifestAnswer answer{manifest->digest, manifest->media_type, std::make_shared<const std::string>(AsText(bytes))};
+  if (pass->until > d_.clock.Now())
+    d_.manifests.Insert(name, reference, {std::move(repository), answer, pass->until, generation});
+  return answer;
+}
+
+std::optional<ManifestAnswer> Manifests::AtHand(const Caller& caller, const RepoName& name, const Reference& reference) {
+  auto entry = d_.manifests.Find(name, reference, d_.clock.Now());
+  if (!entry || !d_.pulls.CountAtHand(caller, entry->repository, entry->answer.digest)) return std::nullopt;
+  return entry->answer;
 }
 
 Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name, const Reference& reference,

@@ -14,22 +14,33 @@ constexpr std::size_t kEntries = 100'000;  // then a batch is written early
 }  // namespace
 
 void PullRecorder::Count(const Caller& caller, const storage::Repository& repository, const Digest& digest) {
-  Time now = clock_.Now();
   bool full = false;
   {
     MutexLock lock(mutex_);
-    Entry& entry = entries_[{repository.id, digest, caller.principal.id, caller.remote}];
-    if (entry.count++ == 0) {
-      entry.repository_name = repository.name;
-      entry.actor = caller.principal.name;
-      entry.cluster = caller.principal.kind == auth::PrincipalKind::kCluster;
-      entry.first = now;
-    }
-    entry.last = now;
+    Add(caller, repository, digest);
     full = entries_.size() > kEntries;
   }
   // The caller waits then: pulls are never dropped silently.
   if (full) (void)Flush(What::kAll);
+}
+
+bool PullRecorder::CountAtHand(const Caller& caller, const storage::Repository& repository, const Digest& digest) {
+  MutexLock lock(mutex_);
+  if (entries_.size() >= kEntries) return false;
+  Add(caller, repository, digest);
+  return true;
+}
+
+void PullRecorder::Add(const Caller& caller, const storage::Repository& repository, const Digest& digest) {
+  const Time now = clock_.Now();
+  Entry& entry = entries_[{repository.id, digest, caller.principal.id, caller.remote}];
+  if (entry.count++ == 0) {
+    entry.repository_name = repository.name;
+    entry.actor = caller.principal.name;
+    entry.cluster = caller.principal.kind == auth::PrincipalKind::kCluster;
+    entry.first = now;
+  }
+  entry.last = now;
 }
 
 Status PullRecorder::Flush(What what) {

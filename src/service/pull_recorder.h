@@ -23,6 +23,8 @@ class PullRecorder {
   PullRecorder(storage::Database& database, const Clock& clock) : database_(database), clock_(clock) {}
 
   void Count(const Caller& caller, const storage::Repository& repository, const Digest& digest);
+  // The same without ever waiting for the database. False: not counted, there are too many unwritten ones.
+  bool CountAtHand(const Caller& caller, const storage::Repository& repository, const Digest& digest);
   // Writes what is a minute old, what clusters pulled, or with kAll everything. On failure all is kept for the next
   // time.
   enum class What { kDue, kAll };
@@ -42,6 +44,7 @@ class PullRecorder {
     std::int64_t count = 0;
     Time first{}, last{};
   };
+  void Add(const Caller& caller, const storage::Repository& repository, const Digest& digest) BW_REQUIRES(mutex_);
   void PutBack(std::map<Key, Entry> batch);
 
   storage::Database& database_;

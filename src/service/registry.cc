@@ -50,6 +50,10 @@ class RegistryImpl final : public Registry {
   Result<ManifestAnswer> StatManifest(const Caller& caller, const RepoName& name, const Reference& reference) override {
     return manifests_.Get(caller, name, reference, Manifests::Counting::kLook);
   }
+  std::optional<ManifestAnswer> ManifestAtHand(const Caller& caller, const RepoName& name,
+                                               const Reference& reference) override {
+    return manifests_.AtHand(caller, name, reference);
+  }
   Result<PushedManifest> PutManifest(const Caller& caller, const RepoName& name, const Reference& reference,
                                      std::string_view content_type, std::string bytes,
                                      const std::vector<TagName>& more_tags) override {

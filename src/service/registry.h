@@ -122,6 +122,8 @@ class Registry {
   virtual Result<ManifestAnswer> GetManifest(const Caller&, const RepoName&, const Reference&) = 0;
   // As GetManifest, but no pull: for HEAD and for what the client has already. Nothing counts as running by it.
   virtual Result<ManifestAnswer> StatManifest(const Caller&, const RepoName&, const Reference&) = 0;
+  // GetManifest by what is at hand, for a caller who has the right to pull: never blocks. nullopt: ask GetManifest.
+  virtual std::optional<ManifestAnswer> ManifestAtHand(const Caller&, const RepoName&, const Reference&) { return std::nullopt; }
   virtual Result<PushedManifest> PutManifest(const Caller&, const RepoName&, const Reference&,
                                              std::string_view content_type, std::string bytes,
                                              const std::vector<TagName>& more_tags) = 0;

@@ -11,6 +11,7 @@
 #include "service/engine.h"
 #include "service/gate.h"
 #include "service/layer_store.h"
+#include "service/manifest_cache.h"
 #include "service/pull_recorder.h"
 #include "service/registry.h"
 #include "service/rights.h"
@@ -32,6 +33,7 @@ struct RegistryDeps {
   std::uint64_t blob_bytes;  // largest blob accepted
   storage::UploadLimits uploads;
   Sparse sparse;
+  ManifestCache& manifests;
 };
 
 // Manifests whose absent blob came are judged again, and count as unscanned until then.
@@ -82,6 +84,7 @@ class Manifests {
  public:
   explicit Manifests(RegistryDeps& deps) : d_(deps) {}
   enum class Counting { kPull, kLook };
+  std::optional<ManifestAnswer> AtHand(const Caller& caller, const RepoName& name, const Reference& reference);
   Result<ManifestAnswer> Get(const Caller& caller, const RepoName& name, const Reference& reference,
                              Counting counting);
   Result<PushedManifest> Put(const Caller& caller, const RepoName& name, const Reference& reference,

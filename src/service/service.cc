@@ -24,8 +24,9 @@ struct Service::State {
         rights(p.database, p.authenticator, p.clock),
         gate(p.database, p.blobs, engine, rights, p.clock),
         pulls(p.database, p.clock),
+        manifests(p.database),
         deps{p.database, p.blobs, p.analyzer, layers, engine, rights, gate, pulls, p.clock, options.blob_bytes,
-             {options.uploads_per_user, options.upload_lifetime}, options.sparse},
+             {options.uploads_per_user, options.upload_lifetime}, options.sparse, manifests},
         registry(MakeRegistry(deps)) {}
 
   ServiceParts parts;
@@ -37,6 +38,7 @@ struct Service::State {
   Rights rights;
   Gate gate;
   PullRecorder pulls;
+  ManifestCache manifests;
   RegistryDeps deps;
   RegistryService registry;
   std::unique_ptr<Background> background;

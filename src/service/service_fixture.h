@@ -180,7 +180,7 @@ class ServiceFixture : public ::testing::Test {
   static constexpr Millis kDay = std::chrono::hours(24);
 
   void SetUp() override {
-    database_ = Must(storage::OpenSqlite(directory_path_ + "/bulwark.db", storage::PosixFileSystem()));
+    database_ = Must(storage::OpenSqlite(directory_path_ + "/bulwark.db", storage::PosixFileSystem(), {.quiet = QuietTables()}));
     for (auto migrations : {storage::ContentMigrations(), auth::Migrations(), audit::Migrations(), Migrations()})
       ASSERT_TRUE(database_->Migrate(migrations));
     blobs_ = Must(storage::OpenFileDriver(directory_path_, storage::PosixFileSystem()));

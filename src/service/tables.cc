@@ -162,4 +162,9 @@ CREATE INDEX jobs_due ON jobs (not_before, priority);
 
 std::span<const storage::Migration> Migrations() { return kMigrations; }
 
+std::vector<std::string_view> QuietTables() {
+  return {"audit", "blobs", "jobs", "layer_records", "leases", "loose_blobs", "package_images", "pulls", "reservations",
+          "running_reports", "tokens", "uploads"};
+}
+
 }  // namespace bulwark::service

@@ -17,6 +17,15 @@ Error ManifestError(Error error) {
   return error.code == Errc::kNotFound ? WithOciCode(std::move(error), "MANIFEST_UNKNOWN") : error;
 }
 
+Response Describe(const service::ManifestAnswer& manifest) {
+  Response response = Response::Empty(200);
+  response.Set("Content-Type", manifest.media_type);
+  response.Set("Docker-Content-Digest", manifest.digest.str());
+  response.Set("ETag", EntityTag(manifest.digest));
+  response.Set("Cache-Control", "private, no-cache");
+  return response;
+}
+
 // Accept is not looked at: bytes are served as pushed or not at all, and Content-Type says what they are.
 Result<Response> GetManifest(Call& call, RegistryDeps& deps) {
   BW_TRY(const auto name, NameOf(call));
@@ -33,15 +42,23 @@ Result<Response> GetManifest(Call& call, RegistryDeps& deps) {
     manifest = deps.registry.GetManifest(call.caller, name, service::Reference(manifest->digest));
     if (!manifest.ok()) return ManifestError(manifest.error());
   }
-  Response response = Response::Empty(200);
-  response.Set("Content-Type", manifest->media_type);
-  response.Set("Docker-Content-Digest", manifest->digest.str());
-  response.Set("ETag", EntityTag(manifest->digest));
-  response.Set("Cache-Control", "private, no-cache");
+  Response response = Describe(*manifest);
   if (not_modified) {
     response.status = 304;
     return response;
   }
+  response.body = std::move(manifest->bytes);
+  return response;
+}
+
+std::optional<Response> ManifestAtHand(Call& call, RegistryDeps& deps) {
+  if (call.request.method != net::Method::kGet || !call.Header("If-None-Match").empty()) return std::nullopt;
+  auto name = NameOf(call);
+  auto reference = ManifestReferenceOf(call);
+  if (!name.ok() || !reference.ok()) return std::nullopt;
+  auto manifest = deps.registry.ManifestAtHand(call.caller, *name, *reference);
+  if (!manifest) return std::nullopt;
+  Response response = Describe(*manifest);
   response.body = std::move(manifest->bytes);
   return response;
 }
@@ -117,7 +134,8 @@ Result<Response> DeleteManifest(Call& call, RegistryDeps& deps) {
 std::vector<Route> ManifestRoutes(RegistryDeps& deps) {
   using net::Method;
   return {
-      {Method::kGet, "/v2/{name}/manifests/{reference}", Access::kPull, Bind(GetManifest, deps)},
+      {Method::kGet, "/v2/{name}/manifests/{reference}", Access::kPull, Bind(GetManifest, deps), limits::kApiBodyBytes, Lane::kCommon,
+       Bind(ManifestAtHand, deps)},
       {Method::kHead, "/v2/{name}/manifests/{reference}", Access::kPull, Bind(GetManifest, deps)},
       {Method::kPut, "/v2/{name}/manifests/{reference}", Access::kPush, Bind(PutManifest, deps), limits::kManifestBytes, Lane::kSlow},
       {Method::kDelete, "/v2/{name}/manifests/{reference}", Access::kDelete, Bind(DeleteManifest, deps)},

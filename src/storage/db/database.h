@@ -82,6 +82,9 @@ class Database {
   virtual Status WriteAny(const std::function<Status(Tx&)>& body) = 0;
   virtual Status ReadAny(const std::function<Status(const ReadTx&)>& body) const = 0;
   virtual Status Migrate(std::span<const Migration> migrations) = 0;
+  // Raised by every commit that changed a table, but for those that the database was told are quiet, before its writers
+  // are answered. What is read after this number was is true for as long as the number stays (DESIGN 2.16). Any thread.
+  virtual std::uint64_t generation() const = 0;
 
   // With a value: database.Write([&](Tx& tx) -> Result<int> {…}).
   template <typename F>

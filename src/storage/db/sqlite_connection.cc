@@ -72,6 +72,16 @@ int Bind(sqlite3_stmt* stmt, int index, const Param& param) {
   return std::visit(Visitor{stmt, index}, param.value());
 }
 
+// Of an INSERT, UPDATE or DELETE as this program writes them; "" for anything else.
+std::string_view ChangedTable(std::string_view sql) {
+  for (std::string_view begin : {"INSERT INTO ", "UPDATE ", "DELETE FROM "}) {
+    if (!sql.starts_with(begin)) continue;
+    sql.remove_prefix(begin.size());
+    return sql.substr(0, sql.find_first_of(" ("));
+  }
+  return {};
+}
+
 }  // namespace
 
 // Takes a statement from the cache (or prepares one), binds, and gives it back reset.
@@ -155,12 +165,15 @@ Status SqliteConnection::Each(std::string_view sql, std::initializer_list<Param>
 Result<std::int64_t> SqliteConnection::Exec(std::string_view sql, std::initializer_list<Param> params) {
   const std::int64_t before = sqlite3_total_changes64(db_);
   BW_CHECK(Each(sql, params, [](const Row&) { return true; }));
-  return sqlite3_total_changes64(db_) - before;
+  const std::int64_t changed = sqlite3_total_changes64(db_) - before;
+  if (changed > 0 && std::find(quiet_.begin(), quiet_.end(), ChangedTable(sql)) == quiet_.end()) loud_ = true;
+  return changed;
 }
 
 std::int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
 
 Status SqliteConnection::Script(std::string_view sql) {
+  loud_ = true;
   const std::string text(sql);
   const char* rest = text.c_str();
   while (*rest) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "storage/db/database.h"
@@ -32,6 +34,10 @@ class SqliteConnection final : public Tx {
   Result<std::int64_t> Exec(std::string_view sql, std::initializer_list<Param> params = {}) override;
   std::int64_t last_insert_id() const override;
 
+  // Whether anything but tables of `quiet` was changed since it was asked last.
+  bool TakeLoud() { return std::exchange(loud_, false); }
+  void SetQuiet(std::vector<std::string_view> quiet) { quiet_ = std::move(quiet); }
+
   // Several statements without parameters.
   Status Script(std::string_view sql);
   // False once SQLite rolled the transaction back by itself (full disk, I/O error).
@@ -52,6 +58,8 @@ class SqliteConnection final : public Tx {
   Error LastError(std::string_view sql) const;
 
   sqlite3* db_;
+  bool loud_ = false;
+  std::vector<std::string_view> quiet_;
   mutable std::list<Statement> statements_;  // most recently used first
   mutable std::unordered_map<std::string_view, std::list<Statement>::iterator> by_sql_;
 };

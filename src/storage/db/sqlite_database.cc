@@ -1,6 +1,7 @@
 #include "storage/db/sqlite_database.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <exception>
 #include <map>
@@ -35,6 +36,7 @@ class SqliteDatabase final : public Database {
   Status WriteAny(const std::function<Status(Tx&)>& body) override;
   Status ReadAny(const std::function<Status(const ReadTx&)>& body) const override;
   Status Migrate(std::span<const Migration> migrations) override;
+  std::uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
 
  private:
   SqliteDatabase(std::string path, const SqliteOptions& options) : path_(std::move(path)), options_(options) {}
@@ -57,6 +59,7 @@ class SqliteDatabase final : public Database {
   std::unique_ptr<SqliteVfs> vfs_;            // null: SQLite's own; outlives all connections
   std::unique_ptr<SqliteConnection> writer_;  // only the writer's thread uses it once that runs
   int wal_pages_ = 0;                         // the writer's thread
+  std::atomic<std::uint64_t> generation_ = 0;
 
   mutable Mutex mutex_;
   ConditionVariable queued_;
@@ -97,6 +100,7 @@ Status SqliteDatabase::Start(FileSystem& files) {
   if (&files != &PosixFileSystem()) { BW_TRY(vfs_, SqliteVfs::Register(files)); }
   BW_TRY(writer_, Connect(Access::kReadWrite));
   BW_CHECK(CheckFormat(*writer_));
+  writer_->SetQuiet(options_.quiet);
   // A new file: neither SQLite's VFS nor ours has synced its directory entry yet.
   auto slash = path_.rfind('/');
   BW_CHECK(files.SyncDirectory(slash == std::string::npos ? "." : path_.substr(0, slash)));
@@ -185,6 +189,7 @@ void SqliteDatabase::RunBatch(std::vector<Request*>& batch) {
     Status status = Control("BEGIN IMMEDIATE");
     if (status) status = RunClosures(open);
     if (status) status = Control("COMMIT");
+    if (writer_->TakeLoud()) generation_.fetch_add(1, std::memory_order_acq_rel);
     if (status) return;
     if (writer_->in_transaction()) {
       if (auto undone = Control("ROLLBACK"); !undone) LogError("database: " + undone.error().message);

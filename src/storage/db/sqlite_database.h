@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "storage/db/database.h"
@@ -19,6 +21,7 @@ struct SqliteOptions {
   std::size_t batch = 256;        // closures that one commit may hold
   std::int64_t cache_kib = 2048;  // of each connection
   std::int64_t mmap_mib = 256;    // of each reader; shared pages
+  std::vector<std::string_view> quiet = {};  // tables whose changes do not raise generation(); literals
   int checkpoint_pages = 1000;    // of the log, after which it is copied into the database
 };
 

@@ -65,6 +65,27 @@ TEST_F(SqliteDatabaseTest, WritesAndReadsEveryType) {
   EXPECT_EQ(seen, (std::vector<std::string>{"a3", "empty0", "null-"}));
 }
 
+TEST_F(SqliteDatabaseTest, ChangesRaiseTheGenerationButThoseOfQuietTables) {
+  database_.reset();
+  database_ = *OpenSqlite(dir_.path() + "/bulwark.db", PosixFileSystem(), {.quiet = {"child"}});
+  ASSERT_TRUE(Insert("a"));
+  const std::uint64_t before = database_->generation();
+  auto run = [&](std::string_view sql) {
+    ASSERT_TRUE(database_->Write([&](Tx& tx) -> Status {
+      BW_CHECK(tx.Exec(sql));
+      return {};
+    }));
+  };
+  run("INSERT INTO child (t) VALUES (1)");
+  run("DELETE FROM child");
+  run("UPDATE t SET name = 'b' WHERE id = 99");  // nothing
+  EXPECT_EQ(database_->generation(), before);
+  run("UPDATE t SET name = 'b' WHERE id = 1");
+  EXPECT_EQ(database_->generation(), before + 1);
+  run("WITH x(n) AS (SELECT 'c') INSERT INTO t (name) SELECT n FROM x");  // not understood: may be anything
+  EXPECT_EQ(database_->generation(), before + 2);
+}
+
 TEST_F(SqliteDatabaseTest, ErrorOfClosureRollsBack) {
   Status status = database_->Write([&](Tx& tx) -> Status {
     BW_CHECK(tx.Exec("INSERT INTO t (name) VALUES ('a')"));
