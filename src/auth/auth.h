@@ -68,7 +68,8 @@ struct IssuedToken {
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // kUnauthenticated (also locked out, disabled, unknown: alike in text and cost), kUnavailable when too many wait.
+  // kUnauthenticated (also locked out, disabled, unknown: alike in text and cost), kUnavailable when too many wait. `user` may
+  // end in kSignSuffix (scope.h).
   virtual Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) = 0;
   virtual Result<Principal> Bearer(std::string_view token) = 0;  // kUnauthenticated
   // The same from what is at hand, and a right of that principal: they never block. nullopt and false: ask Bearer, Allowed.

@@ -124,6 +124,14 @@ class DatabaseAuthenticator final : public Authenticator {
       : database_(database), clock_(clock), rights_(database, clock), tokens_(database, clock), lockout_(limits::kLockoutEntries) {}
 
   Result<Principal> Password(std::string_view user, std::string_view password, std::string_view remote) override {
+    const bool signs = user.ends_with(kSignSuffix);
+    if (signs) user.remove_suffix(kSignSuffix.size());
+    auto principal = LogIn(user, password, remote);
+    if (principal.ok()) principal->signs = signs;
+    return principal;
+  }
+
+  Result<Principal> LogIn(std::string_view user, std::string_view password, std::string_view remote) {
     // Names that no account can have share one account here, and cost what the others cost.
     std::string account = NormaliseUserName(user).value_or("");
     std::string network = NetworkOf(remote);
@@ -165,6 +173,7 @@ class DatabaseAuthenticator final : public Authenticator {
 
   Result<IssuedToken> Issue(const Principal& principal, const std::vector<std::string>& scopes) override {
     BW_TRY(auto asked, ParseScopes(scopes));
+    if (principal.signs) AddSign(asked);  // what is not held goes with the rest below
     BW_TRY(auto rights, RightsOf(principal));
     if (!rights) return Error{Errc::kUnauthenticated, "tokens are given to accounts only"};
     if (rights->user.must_change_password) return Error{Errc::kDenied, "set a new password first"};

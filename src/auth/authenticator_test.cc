@@ -190,6 +190,27 @@ TEST_F(AuthenticatorTest, TokensNarrow) {
 }
 
 // specs/attacks.md, service-account-wider and revoked-but-live: the right is the intersection at each use.
+TEST_F(AuthenticatorTest, ALogInThatSignsGivesTokensThatMayIfTheOwnerMay) {
+  AddUser("alice", {{"developer", "team-a/**"}, {"puller", "team-b/**"}});
+  const std::string asked = "repository:team-a/app:pull";
+  EXPECT_FALSE(May(WithToken(LogIn("alice"), asked), Verb::kSign, "team-a/app"));
+  const Principal signer = WithToken(LogIn(" Alice+sign"), asked);
+  EXPECT_EQ(signer.name, "alice");
+  EXPECT_TRUE(May(signer, Verb::kSign, "team-a/app"));
+  EXPECT_FALSE(signer.only_pulls("team-a/app"));
+  EXPECT_FALSE(May(signer, Verb::kPush, "team-a/app"));
+  EXPECT_FALSE(May(signer, Verb::kSign, "team-a/other"));
+  const Principal reader = WithToken(LogIn("alice+sign"), "repository:team-b/app:pull registry:catalog:*");
+  EXPECT_TRUE(May(reader, Verb::kPull, "team-b/app"));
+  EXPECT_TRUE(reader.only_pulls("team-b/app"));
+  EXPECT_TRUE(reader.lists_catalog());
+  // One spelling of the account for those who guess, and one suffix.
+  for (const char* other : {"alice+Sign", "alice+sign+sign", "alice+", "alice+push", "+sign"}) EXPECT_NE(WhyNot(other, kPassword), "") << other;
+  for (std::size_t i = 0; i < 40; ++i) WhyNot(i % 2 == 0 ? "alice+sign" : "alice", "wrong password");
+  EXPECT_NE(WhyNot("alice", kPassword), "");
+  EXPECT_NE(WhyNot("alice+sign", kPassword), "");
+}
+
 TEST_F(AuthenticatorTest, TokensFollowTheirOwner) {
   std::int64_t id = AddUser("alice", {{"developer", "team-a/**"}, {"puller", "team-a/**"}});
   auto token = auth_->Issue(LogIn("alice"), {"repository:team-a/app:pull,push"});

@@ -82,6 +82,11 @@ Result<std::vector<Scope>> ParseScopes(const std::vector<std::string>& asked) {
   return scopes;
 }
 
+void AddSign(std::vector<Scope>& scopes) {
+  for (Scope& scope : scopes)
+    if (scope.repository != kCatalogScope) AddVerb(scope.verbs, Verb::kSign);
+}
+
 std::string EncodeScopes(const std::vector<Scope>& scopes) {
   std::string out;
   for (const Scope& scope : scopes) {

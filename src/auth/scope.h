@@ -21,6 +21,12 @@ namespace bulwark::auth {
 // "registry:catalog:*" (Docker token specification) gives the scope kCatalogScope.
 Result<std::vector<Scope>> ParseScopes(const std::vector<std::string>& asked);
 
+// Behind a name at log-in: "alice+sign". cosign and notation read what they are to sign under a token for pull alone, before
+// they ask for one to push, so the log-in says what they do not (docs/adr/0009-log-ins-that-sign.md).
+inline constexpr std::string_view kSignSuffix = "+sign";
+// Adds the verb sign to the scope of every repository.
+void AddSign(std::vector<Scope>& scopes);
+
 // As stored in table tokens: "team/app:pull,push team/lib:pull".
 std::string EncodeScopes(const std::vector<Scope>& scopes);
 Result<std::vector<Scope>> DecodeScopes(std::string_view stored);  // kCorrupt

@@ -27,6 +27,9 @@ std::optional<Parameters> Pattern::Match(const net::Path& path) const {
     return out;
   }
   if (have < parts_.size()) return std::nullopt;
+  // Most patterns do not match: that is found before anything is copied.
+  for (std::size_t i = parts_.size(), at = have; --i > *greedy_;)
+    if (--at; !parts_[i].parameter && parts_[i].text != path.segments[at]) return std::nullopt;
   const std::size_t before = *greedy_, after = parts_.size() - before - 1, taken = have - before - after;
   if (!MatchRange(path, 0, 0, before, out)) return std::nullopt;
   std::string name;

@@ -125,6 +125,12 @@ bool IsFieldValue(std::string_view text) {
 
 HeadScanner::State HeadScanner::Scan(std::string_view buffer) {
   while (state_ == State::kMore && next_ < buffer.size()) {
+    if (!after_cr_) {  // bytes that say nothing, up to the next limit
+      const std::size_t limit = std::min({buffer.size(), static_cast<std::size_t>(limits::kHeaderBytes),
+                                          first_line_ ? line_begin_ + kFirstLineBytes : buffer.size()});
+      while (next_ < limit && static_cast<unsigned char>(buffer[next_]) >= 0x20 && buffer[next_] != 0x7f) ++next_;
+      if (next_ == buffer.size()) break;
+    }
     const auto c = static_cast<unsigned char>(buffer[next_++]);
     if (after_cr_) {
       if (c != '\n') return Refuse(400, "CR without LF");
