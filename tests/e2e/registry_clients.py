@@ -227,7 +227,8 @@ class Curl(Client):
     def request(self, user, method, url, *arguments):
         """Body in `folder/body`, the head in the result's stdout."""
         got = self.run(None, "-sS", *([] if method == "HEAD" else ["-X", method]), *(["-I"] if method == "HEAD" else []), "-D", "-", "-o",
-                       self.folder / "body", "-u", f"{user}:{harness.PASSWORD}", *arguments, url)
+                       self.folder / "body", "-u", f"{user}:{harness.PASSWORD}",
+                       *(["--cacert", self.extra["SSL_CERT_FILE"]] if self.extra else []), *arguments, url)
         got.status = int(next((l.split()[1] for l in reversed(got.stdout.splitlines()) if l.startswith("HTTP/")), 0))
         got.headers = {l.split(":", 1)[0].lower(): l.split(":", 1)[1].strip() for l in got.stdout.splitlines() if ":" in l}
         if got.returncode == 0 and got.status >= 400:
