@@ -17,6 +17,11 @@ def answers(data):
     return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n", data)]
 
 
+def clean(name):
+    """An image that may be pulled, unlike every other."""
+    return oci.debian_image([("base-files", "12.4+deb12u5", None, None)], {"id": name})
+
+
 class World(harness.Case):
     """admin; alice and carol (developers of team-a), bob (developer of team-b), pat (puller of team-a/app), mia (maintainer of team-a).
     `secret` is an image that exists in team-b/secret only, `good` one in team-a/app."""
