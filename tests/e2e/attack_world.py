@@ -1,4 +1,5 @@
 """Two teams on one real server, and what must hold after every attack on it."""
+import atexit
 import json
 import os
 import re
@@ -26,8 +27,25 @@ class World(harness.Case):
     """admin; alice and carol (developers of team-a), bob (developer of team-b), pat (puller of team-a/app), mia (maintainer of team-a).
     `secret` is an image that exists in team-b/secret only, `good` one in team-a/app."""
 
+    made = None  # what all classes without arguments of their own share: making users costs seconds
+
     @classmethod
     def setUpClass(cls):
+        if cls.arguments:
+            cls.make()
+            return
+        if World.made is None:
+            World.make()
+            World.made = True
+            atexit.register(World.server.close)
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.arguments:
+            super().tearDownClass()
+
+    @classmethod
+    def make(cls):
         super().setUpClass()
         case = cls("setUp")
         for project in ("team-a", "team-b"):
@@ -92,7 +110,13 @@ class World(harness.Case):
         return headers["location"], token
 
     def events(self, actor):
-        return [e for e in self.admin.api("GET", "/audit?limit=1000")[1]["items"] if e["actor"] == actor]
+        """Everything that the audit log has of somebody."""
+        out, after = [], ""
+        while after is not None:
+            page = self.admin.api("GET", f"/audit?limit=1000&after={after}" if after else "/audit?limit=1000")[1]
+            out += [e for e in page["items"] if e["actor"] == actor]
+            after = page.get("next")
+        return out
 
     def code(self, body):
         return json.loads(body)["errors"][0]["code"]

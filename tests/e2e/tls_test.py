@@ -212,7 +212,7 @@ class Tls(unittest.TestCase):
             for _ in range(50):
                 connection = socket.create_connection((host, int(port)), timeout=10)
                 connection.sendall(data)
-                waiting.append((connection, data == half or data == b""))
+                waiting.append((connection, len(data) in (0, 5, len(half))))
         for connection, waits in waiting:
             if not waits:
                 try:
