@@ -279,7 +279,7 @@ class Framing(World):
         """What was refused unread is told without its bytes (the log is searched after every test)."""
         login = base64.b64encode(b"admin:" + harness.PASSWORD.encode()).decode()
         for data in (self.head("GET", "/v2/?password=canary-in-a-query", "X-Api-Key: canary-in-a-header"), b"GET /canary-in-a-query \x01\x1b[2J HTTP/1.1\r\nX: canary-in-a-header\r\n\r\n",
-                     self.head("DELETE", "/v2/team-a/app/manifests/v1?token=canary-in-a-query", "Authorization: Basic " + login),
+                     self.head("DELETE", "/v2/team-a/app/manifests/never?token=canary-in-a-query", "Authorization: Basic " + login),
                      self.head("GET", "/v2/token?account=admin&password=canary-in-a-query", "Authorization: Bearer canary-in-a-header"),
                      self.head("GET", "/%1b%5b2J%0d%0aforged%20line")):
             self.raw(data)
