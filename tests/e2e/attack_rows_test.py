@@ -1,4 +1,5 @@
 """attack_rows.py is whole: each row has a test that exists and a defence that is where it says, or waits for a feature that is named."""
+
 import ast
 import re
 import unittest
@@ -20,7 +21,9 @@ def exists(test):
     suite, _, case = what.partition(".")
     if path.suffix == ".cc":
         return re.search(rf"^TEST(_F|_P)?\({suite}, {case}\)", text, re.M) is not None
-    return any(isinstance(c, ast.ClassDef) and c.name == suite and any(isinstance(f, ast.FunctionDef) and f.name == case for f in c.body) for c in ast.parse(text).body)
+    return any(
+        isinstance(c, ast.ClassDef) and c.name == suite and any(isinstance(f, ast.FunctionDef) and f.name == case for f in c.body) for c in ast.parse(text).body
+    )
 
 
 class Rows(unittest.TestCase):
@@ -56,7 +59,9 @@ class Rows(unittest.TestCase):
                 found.setdefault(section, set()).add(m[1])
         self.assertEqual(found, {section: set(rows) for section, rows in attack_rows.ROWS.items()})
         covered = sum(bool(tests) for rows in attack_rows.ROWS.values() for tests, _ in rows.values())
-        print(f"measured: attacks of four sections: {covered} of {sum(map(len, attack_rows.ROWS.values()))} rows have tests, the others wait for features that do not exist")
+        print(
+            f"measured: attacks of four sections: {covered} of {sum(map(len, attack_rows.ROWS.values()))} rows have tests, the others wait for features that do not exist"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Two teams on one real server, and what must hold after every attack on it."""
+
 import atexit
 import json
 import os

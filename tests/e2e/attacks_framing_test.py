@@ -1,6 +1,7 @@
 """Attacks on HTTP/1.1 framing (rows of attack_rows.py, "framing"), over raw sockets against a real server.
 
 Behind every refused request stands one that an administrator sends: it makes a project, and must never run."""
+
 import base64
 import itertools
 import json
@@ -94,9 +95,21 @@ class Framing(World):
     def test_two_lengths(self):
         """Every pair of ways to say how long a body is, in both orders, by somebody who is logged in."""
         lengths = ("Content-Length: 5", "content-length: 0", "Content-Length: 05", "Content-Length: +5", "Content-Length: 5,5", "Content-Length:5 ")
-        codings = ("Transfer-Encoding: chunked", "transfer-encoding: CHUNKED", "Transfer-Encoding: gzip", "Transfer-Encoding: identity", "Transfer-Encoding: chunked, identity",
-                   "Transfer-Encoding: deflate, chunked", "Transfer-Encoding:\tchunked", "Transfer-Encoding: ,chunked", "Transfer-Encoding: chunked,", "Transfer-Encoding: \"chunked\"",
-                   "Transfer-Encoding: x", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: trailers, chunked")
+        codings = (
+            "Transfer-Encoding: chunked",
+            "transfer-encoding: CHUNKED",
+            "Transfer-Encoding: gzip",
+            "Transfer-Encoding: identity",
+            "Transfer-Encoding: chunked, identity",
+            "Transfer-Encoding: deflate, chunked",
+            "Transfer-Encoding:\tchunked",
+            "Transfer-Encoding: ,chunked",
+            "Transfer-Encoding: chunked,",
+            'Transfer-Encoding: "chunked"',
+            "Transfer-Encoding: x",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: trailers, chunked",
+        )
         for coding, length in itertools.product(codings, lengths):
             for fields in ((coding, length), (length, coding)):
                 self.refused(self.body(*fields) + b"0\r\n\r\n")
@@ -113,12 +126,12 @@ class Framing(World):
         for byte in range(256):
             b = bytes([byte])
             if byte not in token:
-                if byte != 0x3a:
+                if byte != 0x3A:
                     self.refused(b"GET /healthz HTTP/1.1\r\n" + host + b"X" + b + b": 1\r\n\r\n")
                 self.refused(b"GET /healthz HTTP/1.1\r\n" + host + b + b"X: 1\r\n\r\n")
-            if byte < 0x20 and byte != 9 or byte == 0x7f:
+            if byte < 0x20 and byte != 9 or byte == 0x7F:
                 self.refused(b"GET /healthz HTTP/1.1\r\n" + host + b"X: a" + b + b"b\r\n\r\n")
-            if byte <= 0x20 or byte >= 0x7f:
+            if byte <= 0x20 or byte >= 0x7F:
                 self.refused(b"GET /health" + b + b"z HTTP/1.1\r\n" + host + b"\r\n")
         for version in ("1.2", "1.10", "2.0", "3.0", "0.9", "11", "1", "1.1 ", "x.1", "1.1.1"):
             self.refused(f"GET /healthz HTTP/{version}\r\n".encode() + host + b"\r\n", (400, 505))
@@ -128,7 +141,11 @@ class Framing(World):
 
     def test_http_1_0(self):
         """One request a connection, and no chunks in it."""
-        for fields in (("Transfer-Encoding: chunked",), ("Connection: keep-alive", "Transfer-Encoding: chunked"), ("Transfer-Encoding: chunked", "Content-Length: 5")):
+        for fields in (
+            ("Transfer-Encoding: chunked",),
+            ("Connection: keep-alive", "Transfer-Encoding: chunked"),
+            ("Transfer-Encoding: chunked", "Content-Length: 5"),
+        ):
             self.refused(self.body(*fields, version="1.0") + b"0\r\n\r\n")
         for fields in ((), ("Connection: keep-alive",), ("Keep-Alive: timeout=100",)):
             head = self.head("GET", "/healthz", *fields, version="1.0")
@@ -154,8 +171,16 @@ class Framing(World):
     def test_chunk_extensions_cost_nothing(self):
         location, token = self.start(self.alice, "team-a/app")
         head = self.head("PATCH", location, "Transfer-Encoding: chunked", f"Authorization: {token}")
-        for data in (b"1;" + b"a" * (1 << 20) + b"\r\nx\r\n0\r\n\r\n", b"".join(b"1;%s\r\nx\r\n" % (b"e" * 300) for _ in range(3000)) + b"0\r\n\r\n", b"0" * 25 + b"1\r\nx\r\n0\r\n\r\n",
-                     b"0" * 100_000, b"1" + b" " * 100_000, b"5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", b"5;a=\"\r\n\"\r\nhello\r\n0\r\n\r\n", b"5;\n\r\nhello\r\n0\r\n\r\n"):
+        for data in (
+            b"1;" + b"a" * (1 << 20) + b"\r\nx\r\n0\r\n\r\n",
+            b"".join(b"1;%s\r\nx\r\n" % (b"e" * 300) for _ in range(3000)) + b"0\r\n\r\n",
+            b"0" * 25 + b"1\r\nx\r\n0\r\n\r\n",
+            b"0" * 100_000,
+            b"1" + b" " * 100_000,
+            b'5;a="\n"\r\nhello\r\n0\r\n\r\n',
+            b'5;a="\r\n"\r\nhello\r\n0\r\n\r\n',
+            b"5;\n\r\nhello\r\n0\r\n\r\n",
+        ):
             self.assertTrue(set(answers(self.raw(head + data + self.canary(data), end=False))) <= {400}, data[:60])
         out = self.raw(head + b"1\r\nx\r\n0\r\n" + b"".join(b"T%d: %s\r\n" % (i, b"v" * 1000) for i in range(1000)) + b"\r\n")
         self.assertTrue(set(answers(out)) <= {400, 431}, out[:200])
@@ -171,8 +196,18 @@ class Framing(World):
         self.assertEqual(answers(self.raw(stranger + b"5\r\nhello\r\n0\r\nAuthorization: " + self.bob.basic.encode() + b"\r\n\r\n"))[:1], [404])
         mine = self.head("PATCH", location, "Transfer-Encoding: chunked", f"Authorization: {token}")
         kept = 0
-        for trailer in ("Content-Range: 100-104", "Host: evil.example.com", "Digest: sha-256=x", "X-Forwarded-For: 1.2.3.4", "Content-Length: 1", "Transfer-Encoding: identity",
-                        "Content-Type: text/html", "Expect: 100-continue", "Connection: close", "Authorization: Basic x"):
+        for trailer in (
+            "Content-Range: 100-104",
+            "Host: evil.example.com",
+            "Digest: sha-256=x",
+            "X-Forwarded-For: 1.2.3.4",
+            "Content-Length: 1",
+            "Transfer-Encoding: identity",
+            "Content-Type: text/html",
+            "Expect: 100-continue",
+            "Connection: close",
+            "Authorization: Basic x",
+        ):
             out = self.raw(mine + b"5\r\nhello\r\n0\r\n" + trailer.encode() + b"\r\n\r\n")
             self.assertEqual(answers(out), [202], (trailer, out))
             kept += 5
@@ -200,16 +235,27 @@ class Framing(World):
 
     def test_expectations_and_sizes(self):
         begin = time.monotonic()
-        for fields, who, want in ((("Expect: 100-continue", f"Content-Length: {10 << 30}"), None, [401]), (("Expect: 100-continue", "Transfer-Encoding: chunked"), None, [401]),
-                                  (("Expect: 100-continue", f"Content-Length: {10 << 30}"), self.pat, [403]), (("Expect: x", "Content-Length: 5"), self.alice, [417]),
-                                  (("Expect: 100-continue, x", "Content-Length: 5"), self.alice, [417]), (("Expect: 100-continue", f"Content-Length: {10 << 30}"), self.bob, [404])):
+        for fields, who, want in (
+            (("Expect: 100-continue", f"Content-Length: {10 << 30}"), None, [401]),
+            (("Expect: 100-continue", "Transfer-Encoding: chunked"), None, [401]),
+            (("Expect: 100-continue", f"Content-Length: {10 << 30}"), self.pat, [403]),
+            (("Expect: x", "Content-Length: 5"), self.alice, [417]),
+            (("Expect: 100-continue, x", "Content-Length: 5"), self.alice, [417]),
+            (("Expect: 100-continue", f"Content-Length: {10 << 30}"), self.bob, [404]),
+        ):
             target = "/v2/team-a/app/blobs/uploads/" if who is not self.alice else "/v2/team-a/app/manifests/v2"
             out = self.raw(self.head("PUT" if "manifests" in target else "POST", target, *fields, who=who), end=False)
             self.assertEqual(answers(out), want, (fields, out[:300]))
         self.assertLess(time.monotonic() - begin, 10)
-        for data, want in ((self.head("GET", "/healthz", *(f"A{i}: b" for i in range(3000))), 431), (self.head("GET", "/healthz", "A: " + "b" * (1 << 20)), 431),
-                           (self.head("GET", "/" + "a" * (64 << 10)), 414), (self.head("GET", "/healthz?" + "a" * (64 << 10)), 414), (self.head("GET", "/healthz", "A" * 40_000 + ": b"), 431),
-                           (b"A" * 100_000, 414), (b"GET /" + b"a" * (8 << 20), 414)):
+        for data, want in (
+            (self.head("GET", "/healthz", *(f"A{i}: b" for i in range(3000))), 431),
+            (self.head("GET", "/healthz", "A: " + "b" * (1 << 20)), 431),
+            (self.head("GET", "/" + "a" * (64 << 10)), 414),
+            (self.head("GET", "/healthz?" + "a" * (64 << 10)), 414),
+            (self.head("GET", "/healthz", "A" * 40_000 + ": b"), 431),
+            (b"A" * 100_000, 414),
+            (b"GET /" + b"a" * (8 << 20), 414),
+        ):
             self.refused(data, (want,))
 
     def test_many_slow_heads(self):
@@ -278,10 +324,13 @@ class Framing(World):
     def test_no_secret_of_a_refused_request_is_logged(self):
         """What was refused unread is told without its bytes (the log is searched after every test)."""
         login = base64.b64encode(b"admin:" + harness.PASSWORD.encode()).decode()
-        for data in (self.head("GET", "/v2/?password=canary-in-a-query", "X-Api-Key: canary-in-a-header"), b"GET /canary-in-a-query \x01\x1b[2J HTTP/1.1\r\nX: canary-in-a-header\r\n\r\n",
-                     self.head("DELETE", "/v2/team-a/app/manifests/never?token=canary-in-a-query", "Authorization: Basic " + login),
-                     self.head("GET", "/v2/token?account=admin&password=canary-in-a-query", "Authorization: Bearer canary-in-a-header"),
-                     self.head("GET", "/%1b%5b2J%0d%0aforged%20line")):
+        for data in (
+            self.head("GET", "/v2/?password=canary-in-a-query", "X-Api-Key: canary-in-a-header"),
+            b"GET /canary-in-a-query \x01\x1b[2J HTTP/1.1\r\nX: canary-in-a-header\r\n\r\n",
+            self.head("DELETE", "/v2/team-a/app/manifests/never?token=canary-in-a-query", "Authorization: Basic " + login),
+            self.head("GET", "/v2/token?account=admin&password=canary-in-a-query", "Authorization: Bearer canary-in-a-header"),
+            self.head("GET", "/%1b%5b2J%0d%0aforged%20line"),
+        ):
             self.raw(data)
         log = (self.server.data / "server.log").read_bytes()
         self.assertNotIn(login.encode(), log)

@@ -1,4 +1,5 @@
 """Attacks by documents that mean two things, and around the pull gate (rows of attack_rows.py, "manifests"), against a real server."""
+
 import gzip
 import json
 import os
@@ -39,7 +40,9 @@ class Manifests(World):
         descriptors = [image.add(blob, media_type) for blob, _, media_type in layers]
         document = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [oci.digest(p) for _, p, _ in layers]}}
         body = config if isinstance(config, bytes) else json.dumps({**document, **(config or {})}).encode()
-        image.manifest = json.dumps({"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": image.add(body, oci.CONFIG), "layers": descriptors, **manifest}).encode()
+        image.manifest = json.dumps(
+            {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": image.add(body, oci.CONFIG), "layers": descriptors, **manifest}
+        ).encode()
         image.digest = oci.digest(image.manifest)
         status, _, answer = self.alice.push("team-a/lies", name, image)
         self.assertEqual(status, 201, answer)
@@ -55,8 +58,14 @@ class Manifests(World):
 
     def test_a_manifest_is_no_index(self):
         image, child = json.loads(self.good.manifest), self.good.descriptor(platform={"os": "linux", "architecture": "amd64"})
-        both = [{**image, "manifests": [child]}, {**self.index(child), "layers": image["layers"], "config": image["config"]}, {**self.index(child), "config": image["config"]},
-                {**self.index(child), "layers": []}, {**image, "manifests": []}, {**image, "manifests": None}]
+        both = [
+            {**image, "manifests": [child]},
+            {**self.index(child), "layers": image["layers"], "config": image["config"]},
+            {**self.index(child), "config": image["config"]},
+            {**self.index(child), "layers": []},
+            {**image, "manifests": []},
+            {**image, "manifests": None},
+        ]
         for document in both:
             for inside in (*KINDS, None):
                 for header in KINDS:
@@ -68,8 +77,15 @@ class Manifests(World):
             wrong = self.index(child) if "manifest.v" in header else image
             self.assertRefused(wrong, header)
             self.assertRefused({k: v for k, v in wrong.items() if k != "mediaType"}, header)
-        schema_1 = {"schemaVersion": 1, "name": "team-a/app", "tag": "odd", "architecture": "amd64", "fsLayers": [{"blobSum": next(iter(self.good.blobs))}],
-                    "history": [{"v1Compatibility": "{}"}], "signatures": []}
+        schema_1 = {
+            "schemaVersion": 1,
+            "name": "team-a/app",
+            "tag": "odd",
+            "architecture": "amd64",
+            "fsLayers": [{"blobSum": next(iter(self.good.blobs))}],
+            "history": [{"v1Compatibility": "{}"}],
+            "signatures": [],
+        }
         for header in (SCHEMA_1, "application/vnd.docker.distribution.manifest.v1+prettyjws"):
             for document in (schema_1, {**schema_1, "layers": image["layers"], "config": image["config"]}, {**image, "schemaVersion": 1}):
                 status, code, text = self.put(document, header)
@@ -81,7 +97,17 @@ class Manifests(World):
     def test_header_and_field(self):
         image = json.loads(self.good.manifest)
         without = {k: v for k, v in image.items() if k != "mediaType"}
-        for header in (*KINDS[1:], "text/html", "application/json", "image/svg+xml", "application/javascript", "application/octet-stream", "*/*", "x", "multipart/form-data"):
+        for header in (
+            *KINDS[1:],
+            "text/html",
+            "application/json",
+            "image/svg+xml",
+            "application/javascript",
+            "application/octet-stream",
+            "*/*",
+            "x",
+            "multipart/form-data",
+        ):
             status, code, text = self.put(image, header)
             self.assertEqual(status, 400, (header, text))
         for inside in (*KINDS[1:], "text/html", "", 5, ["x"], {}, True, "x"):
@@ -99,7 +125,9 @@ class Manifests(World):
         # Whatever a client asks for, an answer has a type that was listed at the push, and cannot be sniffed.
         for accept in ("text/html", "*/*", "image/svg+xml", "application/json", ""):
             for target in ("manifests/v1", f"blobs/{next(iter(self.good.blobs))}"):
-                status, headers, body = self.alice.send("GET", "/v2/team-a/app/" + target, headers={"Accept": accept}, authorization=self.alice.token("team-a/app", "pull"))
+                status, headers, body = self.alice.send(
+                    "GET", "/v2/team-a/app/" + target, headers={"Accept": accept}, authorization=self.alice.token("team-a/app", "pull")
+                )
                 self.assertIn(headers["content-type"], (oci.MANIFEST, "application/octet-stream"), (status, target, body))
                 self.assertEqual(headers["x-content-type-options"], "nosniff")
         page = {**image, "config": {**image["config"], "mediaType": "text/html"}}
@@ -110,20 +138,53 @@ class Manifests(World):
     def test_keys_that_fold_to_others(self):
         """A key that a reader without regard to case takes for a known one; keys given twice; in free maps neither matters."""
         image, child = json.loads(self.good.manifest), self.good.descriptor(platform={"os": "linux", "architecture": "amd64"})
-        for key in ("Layers", "LAYERS", "layerS", "MediaType", "mediatype", "Config", "layer\u017f", "SchemaVersion", "\u017fchemaVersion", "\u017fubject", "Subject", "ArtifactType",
-                    "annotation\u017f"):
+        for key in (
+            "Layers",
+            "LAYERS",
+            "layerS",
+            "MediaType",
+            "mediatype",
+            "Config",
+            "layer\u017f",
+            "SchemaVersion",
+            "\u017fchemaVersion",
+            "\u017fubject",
+            "Subject",
+            "ArtifactType",
+            "annotation\u017f",
+        ):
             self.assertRefused({**image, key: image["layers"]}, oci.MANIFEST, key)
             if "\u017f" not in key:
-                self.assertRefused(json.dumps({**image, key: image["layers"]}, ensure_ascii=True).replace(key, "".join("\\u%04x" % ord(c) for c in key)).encode(), oci.MANIFEST, key)
+                self.assertRefused(
+                    json.dumps({**image, key: image["layers"]}, ensure_ascii=True).replace(key, "".join("\\u%04x" % ord(c) for c in key)).encode(),
+                    oci.MANIFEST,
+                    key,
+                )
         for key in ("Manifests", "manife\u017ft\u017f", "MediaType", "Subject"):
             self.assertRefused({**self.index(child), key: []}, oci.INDEX, key)
         for key in ("Digest", "Size", "\u017fize", "MediaType", "URLs", "dige\u017ft", "Annotations", "Platform"):
             self.assertRefused({**image, "layers": [{**image["layers"][0], key: "x"}]}, oci.MANIFEST, key)
             self.assertRefused(self.index({**child, key: "x"}), oci.INDEX, key)
         text = self.good.manifest.decode()
-        for twice in (text[:-1] + ',"layers":[]}', text[:-1] + ',"l\\u0061yers":[]}', text[:-1] + ',"annotations":{"a":"1","a":"2"}}', text.replace('"size":', '"size":1,"size":', 1),
-                      text + "x", text + "{}", "\ufeff" + text, text[:-1], text[:-1] + ",}", text.replace('"', "'"), "[" * 100_000, '{"a":' * 1000 + "1" + "}" * 1000, text.replace(": 2,", ": 02,", 1),
-                      text[:-1] + ',"x":NaN}', text[:-1] + ',"x":"\x01"}', text[:-1] + ',"x":"\\ud800"}', "/*x*/" + text):
+        for twice in (
+            text[:-1] + ',"layers":[]}',
+            text[:-1] + ',"l\\u0061yers":[]}',
+            text[:-1] + ',"annotations":{"a":"1","a":"2"}}',
+            text.replace('"size":', '"size":1,"size":', 1),
+            text + "x",
+            text + "{}",
+            "\ufeff" + text,
+            text[:-1],
+            text[:-1] + ",}",
+            text.replace('"', "'"),
+            "[" * 100_000,
+            '{"a":' * 1000 + "1" + "}" * 1000,
+            text.replace(": 2,", ": 02,", 1),
+            text[:-1] + ',"x":NaN}',
+            text[:-1] + ',"x":"\x01"}',
+            text[:-1] + ',"x":"\\ud800"}',
+            "/*x*/" + text,
+        ):
             self.assertRefused(twice.encode("utf-8", "surrogatepass"), oci.MANIFEST, twice[-60:])
         self.assertRefused(self.good.manifest[:-1] + b',"annotations":{"x":"\xff"}}', oci.MANIFEST)
         self.assertEqual(self.put({**image, "annotations": {"Layers": "x", "layers": "y", "MediaType": "z"}}, oci.MANIFEST, "free")[0], 201)
@@ -132,8 +193,29 @@ class Manifests(World):
         text = self.good.manifest.decode()
         size = str(len(next(iter(self.good.blobs.values()))))
         document = json.loads(text)
-        for number in ("-1", "1.5", "1e3", "1e400", "-0", "9007199254740993.0", "9223372036854775808", "18446744073709551616", '"12"', "null", "true", "[1]", "{}", size + ".0", size + "e0", "0x10",
-                       "0" + size, "+" + size, "1E2", "Infinity", "1" * 400):
+        for number in (
+            "-1",
+            "1.5",
+            "1e3",
+            "1e400",
+            "-0",
+            "9007199254740993.0",
+            "9223372036854775808",
+            "18446744073709551616",
+            '"12"',
+            "null",
+            "true",
+            "[1]",
+            "{}",
+            size + ".0",
+            size + "e0",
+            "0x10",
+            "0" + size,
+            "+" + size,
+            "1E2",
+            "Infinity",
+            "1" * 400,
+        ):
             for place in ("config", "layers", "subject"):
                 odd = json.loads(text)
                 if place == "subject":
@@ -152,6 +234,7 @@ class Manifests(World):
         plain = oci.tar({"etc/os-release": oci.DEBIAN_12, "var/lib/dpkg/status": oci.dpkg_status(BAD)})
         import shutil
         import subprocess
+
         packed = {"gzip": gzip.compress(plain), "tar": plain}
         if shutil.which("zstd"):
             packed["zstd"] = subprocess.run(["zstd", "-q", "-c"], input=plain, capture_output=True).stdout
@@ -168,9 +251,20 @@ class Manifests(World):
         second = (gzip.compress(other, mtime=0), other, oci.LAYER)
         self.assertIn(self.push("honest", [layer, second])[0]["decision"], ("allow", "warn"))
         root = lambda *ids: {"rootfs": {"type": "layers", "diff_ids": list(ids)}}
-        lies = {"diff-id": root(oci.digest(good), oci.digest(b"x")), "swapped": root(oci.digest(other), oci.digest(good)), "fewer": root(oci.digest(good)),
-                "more": root(oci.digest(good), oci.digest(other), oci.digest(b"x")), "none": root(), "no-root": {"rootfs": None}, "folded": {"RootFS": {"type": "layers", "diff_ids": []}},
-                "not-json": b"not json", "array": b"[]", "empty": b"", "twice": b'{"rootfs":{"type":"layers","diff_ids":[]},"rootfs":{}}', "packed-ids": root(oci.digest(layer[0]), oci.digest(second[0]))}
+        lies = {
+            "diff-id": root(oci.digest(good), oci.digest(b"x")),
+            "swapped": root(oci.digest(other), oci.digest(good)),
+            "fewer": root(oci.digest(good)),
+            "more": root(oci.digest(good), oci.digest(other), oci.digest(b"x")),
+            "none": root(),
+            "no-root": {"rootfs": None},
+            "folded": {"RootFS": {"type": "layers", "diff_ids": []}},
+            "not-json": b"not json",
+            "array": b"[]",
+            "empty": b"",
+            "twice": b'{"rootfs":{"type":"layers","diff_ids":[]},"rootfs":{}}',
+            "packed-ids": root(oci.digest(layer[0]), oci.digest(second[0])),
+        }
         for name, config in lies.items():
             with self.subTest(name):
                 why, image = self.push(name, [layer, second], config)
@@ -182,9 +276,20 @@ class Manifests(World):
         """A denied child is denied whatever platform, size or annotations its index gives it."""
         bad = oci.debian_image(BAD, {"id": os.urandom(8).hex()})
         self.assertEqual(self.alice.push("team-a/app", "bad", bad)[0], 201)
-        for n, platform in enumerate(({"os": "linux", "architecture": "arm64"}, {"os": "windows", "architecture": "amd64"}, {"os": "unknown", "architecture": "unknown"}, {"os": "", "architecture": ""},
-                                      {"os": "linux", "architecture": "amd64", "variant": "v8"}, None)):
-            child = bad.descriptor(**({"platform": platform} if platform else {}), annotations={"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": self.good.digest})
+        for n, platform in enumerate(
+            (
+                {"os": "linux", "architecture": "arm64"},
+                {"os": "windows", "architecture": "amd64"},
+                {"os": "unknown", "architecture": "unknown"},
+                {"os": "", "architecture": ""},
+                {"os": "linux", "architecture": "amd64", "variant": "v8"},
+                None,
+            )
+        ):
+            child = bad.descriptor(
+                **({"platform": platform} if platform else {}),
+                annotations={"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": self.good.digest},
+            )
             status, _, text = self.put(self.index(child), oci.INDEX, f"index{n}")
             self.assertEqual(status, 201, text)
             self.assertEqual(self.carol.pull("team-a/app", f"index{n}")[0], 403, platform)
@@ -210,9 +315,18 @@ class Manifests(World):
         token = "Bearer " + json.loads(eve.send("GET", "/v2/token?" + query)[2])["token"]
         for blob in bad.blobs:
             for source in (f"?mount={blob}&from=prod/app", f"?mount={blob}", f"?mount={blob}&from=team-a/app", f"?from=prod/app&mount={blob}"):
-                self.assertEqual(eve.send("POST", f"/v2/team-a/eve/blobs/uploads/{source}", b"", authorization=token)[0], 401 if "team-a/app" in source else 202, source)
+                self.assertEqual(
+                    eve.send("POST", f"/v2/team-a/eve/blobs/uploads/{source}", b"", authorization=token)[0], 401 if "team-a/app" in source else 202, source
+                )
             for repository in ("prod/app", "team-a/eve"):
-                for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=0-9"}, {"If-None-Match": f'"{blob}"'}, {"If-Range": f'"{blob}"', "Range": "bytes=1-"}, {"Accept-Encoding": "gzip"}):
+                for headers in (
+                    {},
+                    {"Range": "bytes=0-"},
+                    {"Range": "bytes=0-9"},
+                    {"If-None-Match": f'"{blob}"'},
+                    {"If-Range": f'"{blob}"', "Range": "bytes=1-"},
+                    {"Accept-Encoding": "gzip"},
+                ):
                     status = eve.send("GET", f"/v2/{repository}/blobs/{blob}", headers=headers, authorization=token)[0]
                     self.assertIn(status, (403, 404), (repository, headers))
         for reference in ("v1", bad.digest):
@@ -240,11 +354,17 @@ class Manifests(World):
         empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2}
         token = self.alice.token("team-a/door", "pull,push")
         self.assertEqual(self.alice.push_blob("team-a/door", b"{}", token)[0], 201)
-        for n, more in enumerate(({"artifactType": "application/vnd.cncf.helm.chart"}, {"artifactType": "application/vnd.example", "subject": self.good.descriptor()}, {})):
+        for n, more in enumerate(
+            ({"artifactType": "application/vnd.cncf.helm.chart"}, {"artifactType": "application/vnd.example", "subject": self.good.descriptor()}, {})
+        ):
             for media_type in (layer["mediaType"], "application/octet-stream", "application/vnd.cncf.helm.chart.content.v1.tar+gzip"):
                 artifact = {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": empty, "layers": [{**layer, "mediaType": media_type}], **more}
                 self.assertEqual(self.put(artifact, oci.MANIFEST, f"chart{n}", "team-a/door")[0], 201)
-                self.assertEqual(self.carol.send("GET", f"/v2/team-a/door/blobs/{layer['digest']}", authorization=self.carol.token("team-a/door", "pull"))[0], 403, media_type)
+                self.assertEqual(
+                    self.carol.send("GET", f"/v2/team-a/door/blobs/{layer['digest']}", authorization=self.carol.token("team-a/door", "pull"))[0],
+                    403,
+                    media_type,
+                )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Attacks on what is stored: digests, names, endless bodies, collection, tags (rows of attack_rows.py, "storage"), against a real server."""
+
 import gzip
 import json
 import os
@@ -16,9 +17,33 @@ from attack_world import World, answers, clean
 
 FULL = bool(os.environ.get("BULWARK_FULL_TESTS"))
 HEX = "a" * 64
-BAD_DIGESTS = ("sha256:../../../etc/passwd", "sha256:" + HEX.upper(), "sha256:" + HEX[:63], "sha256:" + HEX + "a", "sha512:" + HEX, "sha256:" + HEX * 2, "md5:" + "a" * 32,
-               "sha256:%2e%2e%2f" + "a" * 55, "a+b:c", "sha256:" + "g" * 64, "sha256:" + HEX[:-1] + "\0", "sha256", "sha256:", ":" + HEX, "SHA256:" + HEX, "sha256::" + HEX,
-               "sha256:" + HEX + " ", " sha256:" + HEX, "sha256-" + HEX, "sha384:" + "a" * 96, "sha256:" + HEX + "\n", "sha256:/" + HEX[:-1], "sha256:" + "ａ" * 64, "blake3:" + HEX, "sha1:" + "a" * 40)
+BAD_DIGESTS = (
+    "sha256:../../../etc/passwd",
+    "sha256:" + HEX.upper(),
+    "sha256:" + HEX[:63],
+    "sha256:" + HEX + "a",
+    "sha512:" + HEX,
+    "sha256:" + HEX * 2,
+    "md5:" + "a" * 32,
+    "sha256:%2e%2e%2f" + "a" * 55,
+    "a+b:c",
+    "sha256:" + "g" * 64,
+    "sha256:" + HEX[:-1] + "\0",
+    "sha256",
+    "sha256:",
+    ":" + HEX,
+    "SHA256:" + HEX,
+    "sha256::" + HEX,
+    "sha256:" + HEX + " ",
+    " sha256:" + HEX,
+    "sha256-" + HEX,
+    "sha384:" + "a" * 96,
+    "sha256:" + HEX + "\n",
+    "sha256:/" + HEX[:-1],
+    "sha256:" + "ａ" * 64,
+    "blake3:" + HEX,
+    "sha1:" + "a" * 40,
+)
 
 
 class Names(World):
@@ -31,11 +56,22 @@ class Names(World):
         before = self.files()
         for text in BAD_DIGESTS:
             quoted = urllib.parse.quote(text, safe=":+%")
-            for method, target in (("GET", f"/v2/team-a/app/blobs/{quoted}"), ("HEAD", f"/v2/team-a/app/blobs/{quoted}"), ("GET", f"/v2/team-a/app/referrers/{quoted}"),
-                                   ("PUT", f"{location}?digest={quoted}"), ("POST", f"/v2/team-a/app/blobs/uploads/?mount={quoted}&from=team-a/app"),
-                                   ("POST", f"/v2/team-a/app/blobs/uploads/?digest={quoted}"), ("PUT", f"/v2/team-a/app/manifests/{quoted}")):
-                status, _, body = self.alice.send(method, target, self.good.manifest if "manifests" in target else b"" if method in ("PUT", "POST") else None,
-                                                  {"Content-Type": oci.MANIFEST} if "manifests" in target else {}, token)
+            for method, target in (
+                ("GET", f"/v2/team-a/app/blobs/{quoted}"),
+                ("HEAD", f"/v2/team-a/app/blobs/{quoted}"),
+                ("GET", f"/v2/team-a/app/referrers/{quoted}"),
+                ("PUT", f"{location}?digest={quoted}"),
+                ("POST", f"/v2/team-a/app/blobs/uploads/?mount={quoted}&from=team-a/app"),
+                ("POST", f"/v2/team-a/app/blobs/uploads/?digest={quoted}"),
+                ("PUT", f"/v2/team-a/app/manifests/{quoted}"),
+            ):
+                status, _, body = self.alice.send(
+                    method,
+                    target,
+                    self.good.manifest if "manifests" in target else b"" if method in ("PUT", "POST") else None,
+                    {"Content-Type": oci.MANIFEST} if "manifests" in target else {},
+                    token,
+                )
                 if "manifests" in target and ":" not in text:
                     self.assertIn(status, (201, 400), text)  # a tag, if it is one
                     continue
@@ -67,15 +103,55 @@ class Names(World):
     def test_names_that_mean_something_else(self):
         """Refused by the grammar, or one documented parse: no name reaches another route or a path."""
         before = self.files()
-        for name in ("..", ".", "team-a/../team-b/x", "team-a//x", "-x", "team-a/-x", "team-a/x-", "A", "team-a/É", "team-a/é", "team-a/" + "x" * 250, "team-a/" + "/".join("x" * 300),
-                     "team-a/_blobs", "team-a/x.", "team-a/.x", "team-a/x..y", "team-a/x___y", "team-a/x y", "team-a/x\ty", "team-a/x%00", "team-a/x\\y", "team-a/~x", "team-a/x:y",
-                     "team-a/x@y", "%2e%2e/etc", "team-a/%2e%2e/team-b/x", "team-a/x%2fy", "team-a/x\n", "TEAM-A/x", "team-a/X"):
+        for name in (
+            "..",
+            ".",
+            "team-a/../team-b/x",
+            "team-a//x",
+            "-x",
+            "team-a/-x",
+            "team-a/x-",
+            "A",
+            "team-a/É",
+            "team-a/é",
+            "team-a/" + "x" * 250,
+            "team-a/" + "/".join("x" * 300),
+            "team-a/_blobs",
+            "team-a/x.",
+            "team-a/.x",
+            "team-a/x..y",
+            "team-a/x___y",
+            "team-a/x y",
+            "team-a/x\ty",
+            "team-a/x%00",
+            "team-a/x\\y",
+            "team-a/~x",
+            "team-a/x:y",
+            "team-a/x@y",
+            "%2e%2e/etc",
+            "team-a/%2e%2e/team-b/x",
+            "team-a/x%2fy",
+            "team-a/x\n",
+            "TEAM-A/x",
+            "team-a/X",
+        ):
             for method, suffix in (("GET", "tags/list"), ("POST", "blobs/uploads/"), ("GET", "manifests/v1"), ("PUT", "manifests/v1")):
                 target = f"/v2/{urllib.parse.quote(name, safe='/%:@~')}/{suffix}"
-                status, _, body = self.admin.send(method, target, self.good.manifest if method == "PUT" else b"" if method == "POST" else None, {"Content-Type": oci.MANIFEST})
+                status, _, body = self.admin.send(
+                    method, target, self.good.manifest if method == "PUT" else b"" if method == "POST" else None, {"Content-Type": oci.MANIFEST}
+                )
                 self.assertIn(status, (400, 404), (target, body))
         # Words of the routes are names like others: the last route word from the right decides.
-        for name in ("team-a/x/blobs/uploads", "team-a/x/manifests/v1", "team-a/x/tags", "team-a/referrers", "team-a/con", "team-a/blobs", "team-a/tags/list", "team-a/token"):
+        for name in (
+            "team-a/x/blobs/uploads",
+            "team-a/x/manifests/v1",
+            "team-a/x/tags",
+            "team-a/referrers",
+            "team-a/con",
+            "team-a/blobs",
+            "team-a/tags/list",
+            "team-a/token",
+        ):
             image = clean(name)
             self.assertEqual(self.alice.push(name, "v1", image)[0], 201, name)
             self.assertEqual(self.alice.pull(name, "v1")[2], image.manifest, name)
@@ -83,8 +159,13 @@ class Names(World):
         new = self.files() - before
         self.assertEqual([f for f in new if "team-a" in f or "uploads/v2" in f or "con" == pathlib.Path(f).name], [])
         for tag in ("x" * 129, ".x", "-x", "v1\n", "v1 ", "v 1", "sha256:" + "g" * 64, "v1/../v2", "v1%2fx", "é", "v1\0", "@", "v1@sha256:" + HEX, "+", "*"):
-            status, _, body = self.alice.send("PUT", "/v2/team-a/app/manifests/" + urllib.parse.quote(tag, safe="/%:@"), self.good.manifest, {"Content-Type": oci.MANIFEST},
-                                              self.alice.token("team-a/app", "pull,push"))
+            status, _, body = self.alice.send(
+                "PUT",
+                "/v2/team-a/app/manifests/" + urllib.parse.quote(tag, safe="/%:@"),
+                self.good.manifest,
+                {"Content-Type": oci.MANIFEST},
+                self.alice.token("team-a/app", "pull,push"),
+            )
             self.assertIn(status, (400, 404), (tag, body))
         for tag in ("x" * 128, "_x", "latest", "V1", "1.0-rc.1_x"):
             self.assertEqual(self.alice.put_manifest("team-a/app", tag, self.good.manifest)[0], 201, tag)
@@ -123,13 +204,22 @@ class Endless(World):
         self.assertEqual(answers(self.raw(self.head(*put, f"Content-Length: {4 << 30}", who=self.alice), end=False)), [413])
         for target in (put, ("POST", "/api/v1/projects"), ("PUT", "/api/v1/self/password"), ("POST", "/v2/token")):
             who = self.admin if "projects" in target[1] else self.alice
-            got, sent = self.endless(self.head(*target, "Transfer-Encoding: chunked", "Content-Type: application/json" if "api" in target[1] else
-                                               "Content-Type: application/x-www-form-urlencoded", who=who), 1 << 30)
+            got, sent = self.endless(
+                self.head(
+                    *target,
+                    "Transfer-Encoding: chunked",
+                    "Content-Type: application/json" if "api" in target[1] else "Content-Type: application/x-www-form-urlencoded",
+                    who=who,
+                ),
+                1 << 30,
+            )
             self.assertIn(got, ([413], [400], [415]), target)
             self.assertLess(sent, 200 << 20, target)  # what the kernel and the lingering close take in, no more
         bomb = gzip.compress(bytes(100 << 20))
         for encoding in ("gzip", "deflate", "br", "x", "gzip, identity"):
-            status, _, body = self.alice.send("PUT", put[1], bomb, {"Content-Encoding": encoding, "Content-Type": oci.MANIFEST}, self.alice.token("team-a/app", "pull,push"))
+            status, _, body = self.alice.send(
+                "PUT", put[1], bomb, {"Content-Encoding": encoding, "Content-Type": oci.MANIFEST}, self.alice.token("team-a/app", "pull,push")
+            )
             self.assertEqual(status, 415, (encoding, body))
         self.assertEqual(self.admin.pull("team-a/app", "endless")[0], 404)
 
@@ -190,13 +280,19 @@ class Races(World):
                 for method in ("GET", "HEAD"):
                     status, headers, body = client.send(method, "/v2/team-a/race/manifests/t", authorization=token)
                     reads[0] += 1
-                    if status != 200 or headers["docker-content-digest"] not in (i.digest for i in images) or method == "GET" and oci.digest(body) != headers["docker-content-digest"]:
+                    if (
+                        status != 200
+                        or headers["docker-content-digest"] not in (i.digest for i in images)
+                        or method == "GET"
+                        and oci.digest(body) != headers["docker-content-digest"]
+                    ):
                         bad.append((status, headers))
 
         def write(image):
             client = self.server.client("alice")
             for _ in range(100 if FULL else 20):
                 puts.append(client.put_manifest("team-a/race", "t", image.manifest, token=push)[0])
+
         readers = [threading.Thread(target=read) for _ in range(8)]
         writers = [threading.Thread(target=write, args=(images[i % 2],)) for i in range(6)]
         for thread in readers + writers:
@@ -222,6 +318,7 @@ class Races(World):
             while not stop.is_set():
                 for image in (good, bad):
                     self.alice.put_manifest("team-a/swing", "t", image.manifest, token=push)
+
         thread = threading.Thread(target=swing)
         thread.start()
         client = self.server.client("carol")
@@ -251,7 +348,10 @@ class Races(World):
             for data in (shared, b"{}"):
                 if self.alice.send("HEAD", f"/v2/team-a/gc/blobs/{oci.digest(data)}", authorization=token)[0] != 200:
                     self.assertEqual(self.alice.push_blob("team-a/gc", data, token)[0], 201)
-            others = [threading.Thread(target=lambda d=oci.digest(data): self.server.client("mia").send("DELETE", f"/v2/team-a/gc/blobs/{d}", authorization=wipe)) for data in (shared,)]
+            others = [
+                threading.Thread(target=lambda d=oci.digest(data): self.server.client("mia").send("DELETE", f"/v2/team-a/gc/blobs/{d}", authorization=wipe))
+                for data in (shared,)
+            ]
             for other in others:
                 other.start()
             status, _, body = self.alice.put_manifest("team-a/gc", oci.digest(manifest), manifest, token=token)
@@ -322,7 +422,9 @@ class Imports(World):
         for change in (other_bytes, same_length, other_manifest, missing, huge_index, traversal, outside, a_pipe):
             with self.subTest(change.__name__):
                 reference = f"{self.server.address}/team-a/import:{change.__name__}"
-                done = harness.bulwark("push", self.layout(change), reference, "--username", "alice", "--password-stdin", stdin=harness.PASSWORD + "\n", timeout=60)
+                done = harness.bulwark(
+                    "push", self.layout(change), reference, "--username", "alice", "--password-stdin", stdin=harness.PASSWORD + "\n", timeout=60
+                )
                 self.assertIn(done.returncode, (1, 3), done.stdout + done.stderr)
                 self.assertTrue(done.stderr.strip())
                 self.assertNotIn("root:", done.stdout + done.stderr)
@@ -335,8 +437,17 @@ class Imports(World):
             index = json.loads((path / "index.json").read_text())
             index["manifests"][0]["size"] = 1 << 62
             (path / "index.json").write_text(json.dumps(index))
-        done = harness.bulwark("push", self.layout(another), f"{self.server.address}/team-a/import:size", "--username", "alice", "--password-stdin",
-                               stdin=harness.PASSWORD + "\n", timeout=60)
+
+        done = harness.bulwark(
+            "push",
+            self.layout(another),
+            f"{self.server.address}/team-a/import:size",
+            "--username",
+            "alice",
+            "--password-stdin",
+            stdin=harness.PASSWORD + "\n",
+            timeout=60,
+        )
         self.assertEqual(done.returncode, 3)
 
     def test_uploads_that_lie(self):

@@ -1,4 +1,5 @@
 """Attacks on who may what (rows of attack_rows.py, "tenancy"), against a real server."""
+
 import base64
 import http.client
 import json
@@ -38,8 +39,15 @@ class Uploads(World):
         location, token = self.start(self.bob, "team-b/x")
         self.assertEqual(self.bob.send("PATCH", location, data[:500], authorization=token)[0], 202)
         identity = location.rsplit("/", 1)[1]
-        strangers = [(self.alice, f"/v2/team-a/app/blobs/uploads/{identity}"), (self.alice, location), (self.carol, f"/v2/team-a/app/blobs/uploads/{identity}"),
-                     (self.mia, location), (self.admin, location), (self.admin, f"/v2/team-a/app/blobs/uploads/{identity}"), (self.pat, location)]
+        strangers = [
+            (self.alice, f"/v2/team-a/app/blobs/uploads/{identity}"),
+            (self.alice, location),
+            (self.carol, f"/v2/team-a/app/blobs/uploads/{identity}"),
+            (self.mia, location),
+            (self.admin, location),
+            (self.admin, f"/v2/team-a/app/blobs/uploads/{identity}"),
+            (self.pat, location),
+        ]
         spellings = [identity.upper(), identity + "/", identity + "%00", "%2e/" + identity, identity[:-1], identity + "0", "../uploads/" + identity]
         for who, path in strangers + [(self.bob, location.replace(identity, s)) for s in spellings if s != identity]:
             for method in ("GET", "HEAD", "PATCH", "PUT", "DELETE"):
@@ -52,8 +60,22 @@ class Uploads(World):
     def test_offsets_are_the_servers(self):
         data = os.urandom(3000)
         location, token = self.start(self.bob, "team-b/x")
-        for text, expected in (("5-9", 416), ("1-5", 416), ("9-5", 400), ("0-18446744073709551615", 400), ("0-9223372036854775807", 400), ("-1-4", 400), ("0-", 400),
-                               ("00-4", 400), ("0-4/5", 400), ("bytes 0-4", 400), ("0-4, 5-9", 400), ("0x0-4", 400), ("0-2", 400), ("0-5", 400)):
+        for text, expected in (
+            ("5-9", 416),
+            ("1-5", 416),
+            ("9-5", 400),
+            ("0-18446744073709551615", 400),
+            ("0-9223372036854775807", 400),
+            ("-1-4", 400),
+            ("0-", 400),
+            ("00-4", 400),
+            ("0-4/5", 400),
+            ("bytes 0-4", 400),
+            ("0-4, 5-9", 400),
+            ("0x0-4", 400),
+            ("0-2", 400),
+            ("0-5", 400),
+        ):
             self.assertEqual(self.bob.send("PATCH", location, b"evil!", {"Content-Range": text}, token)[0], expected, text)
         self.assertEqual(self.bob.send("PATCH", location, data[:1000], {"Content-Range": "0-999"}, token)[0], 202)
         status, headers, _ = self.bob.send("PATCH", location, data[:1000], {"Content-Range": "0-999"}, token)
@@ -74,7 +96,7 @@ class Uploads(World):
         location, token = self.start(self.bob, "team-b/x")
         prefix, identity = location.rsplit("/", 1)
         for i, old in enumerate(identity):
-            flipped = identity[:i] + ("0" if old != "0" else "1") + identity[i + 1:]
+            flipped = identity[:i] + ("0" if old != "0" else "1") + identity[i + 1 :]
             self.assertEqual(self.bob.send("PATCH", f"{prefix}/{flipped}", b"x", authorization=token)[0], 404)
         self.assertEqual(self.bob.send("GET", location, authorization=token)[1]["range"], "0-0")
 
@@ -87,6 +109,7 @@ class Uploads(World):
             headers = {"Content-Range": f"0-{size - 1}"} if i % 2 else {}
             status = self.server.client("bob").send("PATCH", location, bytes([i]) * size, headers, token)[0]
             done.append((i, status))
+
         threads = [threading.Thread(target=send, args=(i,)) for i in range(20)]
         for thread in threads:
             thread.start()
@@ -100,23 +123,36 @@ class Uploads(World):
         self.assertEqual(total, size * len(won))
         spool = max((p for p in (self.server.data / "data").rglob("*") if p.is_file() and p.stat().st_size == total), key=lambda p: p.stat().st_mtime)
         content = spool.read_bytes()
-        self.assertEqual({content[i * size:(i + 1) * size] for i in range(len(won))}, {bytes([i]) * size for i in won})
+        self.assertEqual({content[i * size : (i + 1) * size] for i in range(len(won))}, {bytes([i]) * size for i in won})
         self.assertEqual(self.bob.send("DELETE", location, authorization=token)[0], 204)
 
 
 class Rights(World):
     def test_delete_is_not_push(self):
         """Not for who pushes (403), and not under a token for pushing, whoever owns it (401 that names what it takes)."""
-        referrer = {"schemaVersion": 2, "mediaType": oci.MANIFEST, "artifactType": "application/vnd.example", "subject": self.good.descriptor(), "layers": [],
-                    "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2}}
+        referrer = {
+            "schemaVersion": 2,
+            "mediaType": oci.MANIFEST,
+            "artifactType": "application/vnd.example",
+            "subject": self.good.descriptor(),
+            "layers": [],
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2},
+        }
         body = json.dumps(referrer).encode()
         token = self.alice.token("team-a/app", "pull,push")
         self.assertEqual(self.alice.push_blob("team-a/app", b"{}", token)[0], 201)
         self.assertEqual(self.alice.put_manifest("team-a/app", oci.digest(body), body, token=token)[0], 201)
         layer = next(iter(self.good.blobs))
         targets = [f"/v2/team-a/app/manifests/{r}" for r in (self.good.digest, "v1", oci.digest(body))] + [f"/v2/team-a/app/blobs/{layer}"]
-        for who, actions, expected in ((self.alice, "pull,push", 403), (self.alice, "pull,push,delete", 403), (self.alice, "*", 403), (self.pat, "delete", 403),
-                                       (self.mia, "pull,push", 401), (self.admin, "pull,push", 401), (self.bob, "pull,push,delete", 404)):
+        for who, actions, expected in (
+            (self.alice, "pull,push", 403),
+            (self.alice, "pull,push,delete", 403),
+            (self.alice, "*", 403),
+            (self.pat, "delete", 403),
+            (self.mia, "pull,push", 401),
+            (self.admin, "pull,push", 401),
+            (self.bob, "pull,push,delete", 404),
+        ):
             token = who.token("team-a/app", actions)
             for target in targets:
                 status, headers, answer = who.send("DELETE", target, authorization=token)
@@ -132,11 +168,39 @@ class Rights(World):
 
     def test_catalog_for_strangers(self):
         """By no spelling, header or method; and who is known sees his own and no count of the rest."""
-        for path in ("/v2/_catalog", "/v2/_catalog/", "//v2/_catalog", "/v2//_catalog", "/v2/%5fcatalog", "/v2/%5Fcatalog", "/%76%32/_catalog", "/V2/_catalog", "/v2/_catalog;a",
-                     "/v2/_catalog%00", "/v2/_catalog%20", "/v2/./_catalog", "/v2/x/../_catalog", "/v2/_catalog?n=1", "/v2/_catalog%3fn=1", "/v2%2f_catalog", "/v2/%255fcatalog",
-                     "/v2/_catalog.json", "/api/v1/repositories", "/api/v1/../../v2/_catalog", "/v2/token/../_catalog"):
-            for fields in ((), ("X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1"), ("X-Original-URL: /v2/_catalog", "X-Rewrite-URL: /v2/_catalog"),
-                           ("Forwarded: for=127.0.0.1",), ("X-Forwarded-User: admin", "Remote-User: admin"), ("Authorization:",), ("Authorization: Basic",), ("Cookie: session=admin",)):
+        for path in (
+            "/v2/_catalog",
+            "/v2/_catalog/",
+            "//v2/_catalog",
+            "/v2//_catalog",
+            "/v2/%5fcatalog",
+            "/v2/%5Fcatalog",
+            "/%76%32/_catalog",
+            "/V2/_catalog",
+            "/v2/_catalog;a",
+            "/v2/_catalog%00",
+            "/v2/_catalog%20",
+            "/v2/./_catalog",
+            "/v2/x/../_catalog",
+            "/v2/_catalog?n=1",
+            "/v2/_catalog%3fn=1",
+            "/v2%2f_catalog",
+            "/v2/%255fcatalog",
+            "/v2/_catalog.json",
+            "/api/v1/repositories",
+            "/api/v1/../../v2/_catalog",
+            "/v2/token/../_catalog",
+        ):
+            for fields in (
+                (),
+                ("X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1"),
+                ("X-Original-URL: /v2/_catalog", "X-Rewrite-URL: /v2/_catalog"),
+                ("Forwarded: for=127.0.0.1",),
+                ("X-Forwarded-User: admin", "Remote-User: admin"),
+                ("Authorization:",),
+                ("Authorization: Basic",),
+                ("Cookie: session=admin",),
+            ):
                 out = self.raw(self.head("GET", path, *fields, "Connection: close"))
                 self.assertEqual(answers(out)[:1], [401], (path, fields, out[:200]))
                 self.assertNotIn(b"team-", out)
@@ -192,15 +256,29 @@ class Rights(World):
     def test_referrers_stay_in_their_repository(self):
         subject, hexes = self.secret.digest, self.secret.digest[7:]
         for repository in ("team-b/secret", "team-a/app"):
-            for suffix in (f"referrers/{subject}", f"manifests/sha256-{hexes}", f"manifests/sha256-{hexes}.sig", f"manifests/{subject}", f"blobs/{self.secret_layer}"):
+            for suffix in (
+                f"referrers/{subject}",
+                f"manifests/sha256-{hexes}",
+                f"manifests/sha256-{hexes}.sig",
+                f"manifests/{subject}",
+                f"blobs/{self.secret_layer}",
+            ):
                 there = self.alice.send("GET", f"/v2/{repository}/{suffix}")
                 never = self.alice.send("GET", f"/v2/{repository}/{suffix.replace(hexes, '9' * 64).replace(self.secret_layer, 'sha256:' + '9' * 64)}")
                 same = never[2].replace(b"9" * 64, hexes.encode() if hexes in suffix else self.secret_layer[7:].encode())
                 self.assertEqual((there[0], there[2]), (never[0], same), (repository, suffix))
         before = self.bob.send("GET", f"/v2/team-b/secret/referrers/{subject}")[2]
         why = self.bob.api("GET", "/repositories/team-b/secret/images/v1/why")[1]
-        claim = json.dumps({"schemaVersion": 2, "mediaType": oci.MANIFEST, "artifactType": "application/vnd.evil", "layers": [], "subject": self.secret.descriptor(),
-                            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2}}).encode()
+        claim = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": oci.MANIFEST,
+                "artifactType": "application/vnd.evil",
+                "layers": [],
+                "subject": self.secret.descriptor(),
+                "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2},
+            }
+        ).encode()
         token = self.alice.token("team-a/app", "pull,push")
         self.assertEqual(self.alice.push_blob("team-a/app", b"{}", token)[0], 201)
         self.assertEqual(self.alice.put_manifest("team-a/app", oci.digest(claim), claim, token=token)[0], 201)
@@ -209,8 +287,20 @@ class Rights(World):
 
     def test_extra_keys_give_nothing(self):
         """Unknown keys are refused by name, whoever sends them, and change nothing."""
-        extras = {"has_admin_role": True, "is_admin": True, "role": "admin", "roles": ["admin"], "id": 1, "email_verified": True, "mfa_enrolled": True, "groups": ["admin"],
-                  "Admin": True, "grants": [{"role": "admin", "repositories": "**"}], "must_change_password": False, "__proto__": {"admin": True}}
+        extras = {
+            "has_admin_role": True,
+            "is_admin": True,
+            "role": "admin",
+            "roles": ["admin"],
+            "id": 1,
+            "email_verified": True,
+            "mfa_enrolled": True,
+            "groups": ["admin"],
+            "Admin": True,
+            "grants": [{"role": "admin", "repositories": "**"}],
+            "must_change_password": False,
+            "__proto__": {"admin": True},
+        }
         for n, (key, value) in enumerate(extras.items()):
             for who in (self.admin, self.alice):
                 status, body = who.api("POST", "/users", {"name": f"extra{n}", "password": "first-" + harness.PASSWORD, key: value})
@@ -218,13 +308,21 @@ class Rights(World):
                 if who is self.admin:
                     self.assertIn(key, json.dumps(body))
             self.assertEqual(self.admin.api("GET", f"/users/extra{n}")[0], 404)
-            self.assertEqual(self.alice.api("PUT", "/self/password", {"current": harness.PASSWORD, "new": "other-" + harness.PASSWORD, key: value})[0], 400, key)
+            self.assertEqual(
+                self.alice.api("PUT", "/self/password", {"current": harness.PASSWORD, "new": "other-" + harness.PASSWORD, key: value})[0], 400, key
+            )
             self.assertEqual(self.alice.api("PATCH", "/users/alice", {key: value})[0], 403)
             self.assertEqual(self.admin.api("PATCH", "/users/alice", {key: value})[0], 400, key)
             self.assertIn(self.alice.api("PATCH", "/self", {key: value})[0], (404, 405))
             if key != "role":
                 self.assertEqual(self.admin.api("POST", "/users/alice/grants", {"role": "puller", "repositories": "team-a/**", key: value})[0], 400)
-        for text in (b'{"name":"extra","name":"extra2","password":"x"}', b'{"Name":"extra","password":"first-%s"}' % harness.PASSWORD.encode(), b'[]', b'null', b'{"name":{"$ne":1}}'):
+        for text in (
+            b'{"name":"extra","name":"extra2","password":"x"}',
+            b'{"Name":"extra","password":"first-%s"}' % harness.PASSWORD.encode(),
+            b"[]",
+            b"null",
+            b'{"name":{"$ne":1}}',
+        ):
             self.assertEqual(self.admin.send("POST", "/api/v1/users", text, {"Content-Type": "application/json"})[0], 400, text)
         self.assertEqual(self.alice.api("GET", "/users")[0], 403)
         self.assertEqual(self.server.client("alice").send("GET", "/v2/")[0], 200)
@@ -233,9 +331,22 @@ class Rights(World):
         gina = self.make_user("gina", ("developer", "team-a/*/web"), ("puller", "team-b/s*"))
         self.make_project("team-ab")
         self.make_project("xteam-a")
-        for name, expected in (("team-a/x/web", 202), ("team-a/web", 404), ("team-a/x/y/web", 404), ("team-a/x/web2", 404), ("team-a/x/webx/web", 404), ("team-ab/x/web", 404),
-                               ("xteam-a/x/web", 404), ("team-a/x/WEB", 400), ("team-a/x/web/", 404), ("team-a/%2a/web", 400), ("team-a/x%2fweb", 404), ("team-b/secret", 403),
-                               ("team-b/xs", 404), ("team-b/s/x", 404)):
+        for name, expected in (
+            ("team-a/x/web", 202),
+            ("team-a/web", 404),
+            ("team-a/x/y/web", 404),
+            ("team-a/x/web2", 404),
+            ("team-a/x/webx/web", 404),
+            ("team-ab/x/web", 404),
+            ("xteam-a/x/web", 404),
+            ("team-a/x/WEB", 400),
+            ("team-a/x/web/", 404),
+            ("team-a/%2a/web", 400),
+            ("team-a/x%2fweb", 404),
+            ("team-b/secret", 403),
+            ("team-b/xs", 404),
+            ("team-b/s/x", 404),
+        ):
             self.assertEqual(gina.send("POST", f"/v2/{name}/blobs/uploads/", b"")[0], expected, name)
         for glob in ("**team", "team-a**", "a/**/b", "", "/", "team-a/../team-b/**", "TEAM/**", "team-a/***", "[a-z]/**", "team-a/{x,y}"):
             status, _ = self.admin.api("POST", "/users/gina/grants", {"role": "admin", "repositories": glob})
@@ -265,10 +376,12 @@ class Life(World):
     def requests_of(self, who, repository="team-a/app"):
         pull, push = who.token(repository, "pull"), who.token(repository, "pull,push")
         client = self.server.client()
-        return [lambda: client.send("GET", f"/v2/{repository}/manifests/v1", authorization=pull)[0],
-                lambda: client.send("POST", f"/v2/{repository}/blobs/uploads/", b"", authorization=push)[0],
-                lambda: client.send("GET", f"/v2/{repository}/manifests/v1", authorization=who.basic)[0],
-                lambda: client.send("GET", f"/api/v1/repositories/{repository}/images", authorization=who.basic)[0]]
+        return [
+            lambda: client.send("GET", f"/v2/{repository}/manifests/v1", authorization=pull)[0],
+            lambda: client.send("POST", f"/v2/{repository}/blobs/uploads/", b"", authorization=push)[0],
+            lambda: client.send("GET", f"/v2/{repository}/manifests/v1", authorization=who.basic)[0],
+            lambda: client.send("GET", f"/api/v1/repositories/{repository}/images", authorization=who.basic)[0],
+        ]
 
     def test_rights_end_everywhere_at_once(self):
         longest = 0
@@ -276,22 +389,39 @@ class Life(World):
             name = f"rob{n}"
             who = self.make_user(name, ("developer", "team-a/**"))
             grant = self.admin.api("GET", f"/users/{name}")[1]["grants"][0]["id"]
-            change = {"disabled": lambda: self.assertEqual(self.admin.api("PATCH", f"/users/{name}", {"disabled": True})[0], 200),
-                      "grant": lambda: self.assertEqual(self.admin.api("DELETE", f"/users/{name}/grants/{grant}")[0], 204),
-                      "password": lambda: self.assertEqual(self.admin.api("PUT", f"/users/{name}/password", {"password": "second-" + harness.PASSWORD})[0], 204)}[what]
+            change = {
+                "disabled": lambda: self.assertEqual(self.admin.api("PATCH", f"/users/{name}", {"disabled": True})[0], 200),
+                "grant": lambda: self.assertEqual(self.admin.api("DELETE", f"/users/{name}/grants/{grant}")[0], 204),
+                "password": lambda: self.assertEqual(self.admin.api("PUT", f"/users/{name}/password", {"password": "second-" + harness.PASSWORD})[0], 204),
+            }[what]
             with self.subTest(what):
                 longest = max(longest, self.until_refused(self.requests_of(who), change))
         print(f"measured: rights withdrawn: refused everywhere within {longest:.1f} s")
 
     def test_tokens_hold_no_more_than_their_owner(self):
         """Asked for more, in every form: what is not held is not given; what is given ends with the right."""
-        for scope in ("repository:team-b/secret:pull", "repository:team-b/secret:pull,push,delete", "repository:**:pull", "repository:team-*/secret:pull", "repository:team-b/secret:*",
-                      "repository:team-a/../team-b/secret:pull", "repository:team-a/app:pull repository:team-b/secret:pull", "repository(plugin):team-b/secret:pull",
-                      "registry:catalog:*", "repository:team-b/secret:admin,pull-blocked,sign", "repository:TEAM-B/secret:pull", "repository:team-b/secret"):
+        for scope in (
+            "repository:team-b/secret:pull",
+            "repository:team-b/secret:pull,push,delete",
+            "repository:**:pull",
+            "repository:team-*/secret:pull",
+            "repository:team-b/secret:*",
+            "repository:team-a/../team-b/secret:pull",
+            "repository:team-a/app:pull repository:team-b/secret:pull",
+            "repository(plugin):team-b/secret:pull",
+            "registry:catalog:*",
+            "repository:team-b/secret:admin,pull-blocked,sign",
+            "repository:TEAM-B/secret:pull",
+            "repository:team-b/secret",
+        ):
             status, _, body = self.alice.send("GET", "/v2/token?" + urllib.parse.urlencode({"scope": scope, "account": "admin", "client_id": "admin"}))
             self.assertIn(status, (200, 400), scope)
             token = "Bearer " + json.loads(body).get("token", "none")
-            for target in ("/v2/team-b/secret/manifests/v1", f"/v2/team-b/secret/blobs/{self.secret_layer}", f"/v2/team-b/secret/referrers/{self.secret.digest}"):
+            for target in (
+                "/v2/team-b/secret/manifests/v1",
+                f"/v2/team-b/secret/blobs/{self.secret_layer}",
+                f"/v2/team-b/secret/referrers/{self.secret.digest}",
+            ):
                 self.assertIn(self.alice.send("GET", target, authorization=token)[0], (401, 404), scope)
             self.assertNotEqual(self.alice.send("DELETE", "/v2/team-a/app/manifests/v1", authorization=token)[0], 202)
         status, _, body = self.alice.send("GET", "/v2/token?scope=repository:team-a/app:pull", authorization=self.alice.token("team-a/app", "pull"))
@@ -309,6 +439,7 @@ class Life(World):
             client, token = self.server.client("bob"), self.bob.token("team-b/x", "pull")
             while not stop.is_set():
                 seen.append(client.send("GET", path.format("team-b/x"), authorization=token)[0])
+
         thread = threading.Thread(target=read)
         thread.start()
         token = self.alice.token("team-a/app", "pull,push")
@@ -340,13 +471,45 @@ class Life(World):
 
     def test_text_is_never_a_query(self):
         """Odd text wherever text goes: the answer is that for text that matches nothing, and never speaks SQL."""
-        texts = ("'", '"', "%27--", "1) UNION SELECT 1", "' OR '1'='1", "%", "_", "\\", "\0", "a\0b", "*", "?", "[a]", ";", "NULL", "0x27", "\ud800".encode("utf-8", "surrogatepass"),
-                 b"\xff\xfe", "‮", "A" * 300, "'; DROP TABLE manifests; --", "team-%", "x' COLLATE NOCASE --")
+        texts = (
+            "'",
+            '"',
+            "%27--",
+            "1) UNION SELECT 1",
+            "' OR '1'='1",
+            "%",
+            "_",
+            "\\",
+            "\0",
+            "a\0b",
+            "*",
+            "?",
+            "[a]",
+            ";",
+            "NULL",
+            "0x27",
+            "\ud800".encode("utf-8", "surrogatepass"),
+            b"\xff\xfe",
+            "‮",
+            "A" * 300,
+            "'; DROP TABLE manifests; --",
+            "team-%",
+            "x' COLLATE NOCASE --",
+        )
         quoted = [urllib.parse.quote(t if isinstance(t, bytes) else t.encode()) for t in texts]
         plain = "zzz-matches-nothing"
-        places = ["/v2/team-a/app/tags/list?last={}", "/v2/_catalog?last={}", "/v2/team-a/app/referrers/" + self.good.digest + "?artifactType={}",
-                  "/v2/team-a/app/referrers/" + self.good.digest + "?last={}", "/v2/team-a/app/manifests/{}", "/api/v1/users/{}", "/api/v1/policies/{}", "/api/v1/exceptions?after={}",
-                  "/v2/token?scope={}", "/v2/token?account={}"]
+        places = [
+            "/v2/team-a/app/tags/list?last={}",
+            "/v2/_catalog?last={}",
+            "/v2/team-a/app/referrers/" + self.good.digest + "?artifactType={}",
+            "/v2/team-a/app/referrers/" + self.good.digest + "?last={}",
+            "/v2/team-a/app/manifests/{}",
+            "/api/v1/users/{}",
+            "/api/v1/policies/{}",
+            "/api/v1/exceptions?after={}",
+            "/v2/token?scope={}",
+            "/v2/token?account={}",
+        ]
         places += [f"{p}?{n}={{}}" for p, names in routes() for n in names if "{" not in p]
         places += ["/api/v1/repositories/team-a/app/images/{}/why", "/api/v1/repositories/{}/images"]
         for place in places:

@@ -1,4 +1,5 @@
 """Client programs written in Go, built once into build/tools with the machine's own Go settings."""
+
 import os
 import pathlib
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import harness
 
 TOOLS = harness.ROOT / "build/tools"
+LONGEST = 1800  # seconds for one program
 
 # name -> package, version, whether building it takes many minutes. Each version is the newest that could be had when this was written.
 KNOWN = {
@@ -33,7 +35,10 @@ def go_tool(name):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "go.mod").write_text("module tools\n")
     for command in (["get", f"{package}@{version}"], ["build", "-p=1", "-o", str(program), package]):  # -p=1: large ones need gigabytes
-        done = subprocess.run(["nice", "go", *command], cwd=folder, capture_output=True, text=True)
+        try:
+            done = subprocess.run(["nice", "go", *command], cwd=folder, capture_output=True, text=True, timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            return None, f"not built within {LONGEST // 60} minutes"
         if done.returncode != 0:
             return None, "not obtainable: " + (done.stderr.strip().splitlines() or ["go failed"])[-1].strip()[-200:]
     return program, None

@@ -1,4 +1,5 @@
 """How real clients are told to do the actions of the matrix (matrix_test.py). Each verb runs the program and returns what subprocess.run returns."""
+
 import base64
 import json
 import os
@@ -100,8 +101,11 @@ class Skopeo(Client):
 class Buildah(Client):
     name = program = "buildah"
     exact = False  # layers are packed anew from the storage
-    cannot = {"delete": "deletes in its own storage only", "referrers": "has no verb for referrers",
-              "sign": "signs with GPG only, into a folder beside the registry; nothing is sent"}
+    cannot = {
+        "delete": "deletes in its own storage only",
+        "referrers": "has no verb for referrers",
+        "sign": "signs with GPG only, into a folder beside the registry; nothing is sent",
+    }
 
     def stored(self, *arguments):
         return ["--root", self.folder / "storage", "--runroot", self.folder / "run", "--storage-driver", "vfs", *arguments]
@@ -191,8 +195,15 @@ class Oras(Client):
         return () if "SSL_CERT_FILE" in self.extra else (f"--{prefix}plain-http",)
 
     def push(self, user, layout, reference, whole=False):
-        return self.run(user, "cp", "--no-tty", "--from-oci-layout", f"{layout}@{json.loads((layout / 'index.json').read_text())['manifests'][0]['digest']}",
-                        *self.plain("to-"), reference)
+        return self.run(
+            user,
+            "cp",
+            "--no-tty",
+            "--from-oci-layout",
+            f"{layout}@{json.loads((layout / 'index.json').read_text())['manifests'][0]['digest']}",
+            *self.plain("to-"),
+            reference,
+        )
 
     def pull(self, user, reference, whole=False):
         out = self.fresh("pulled")
@@ -219,6 +230,7 @@ class Oras(Client):
 
 class Curl(Client):
     """The protocol by hand, one request a run."""
+
     name = program = "curl"
 
     def version(self):
@@ -226,9 +238,21 @@ class Curl(Client):
 
     def request(self, user, method, url, *arguments):
         """Body in `folder/body`, the head in the result's stdout."""
-        got = self.run(None, "-sS", *([] if method == "HEAD" else ["-X", method]), *(["-I"] if method == "HEAD" else []), "-D", "-", "-o",
-                       self.folder / "body", "-u", f"{user}:{harness.PASSWORD}",
-                       *(["--cacert", self.extra["SSL_CERT_FILE"]] if self.extra else []), *arguments, url)
+        got = self.run(
+            None,
+            "-sS",
+            *([] if method == "HEAD" else ["-X", method]),
+            *(["-I"] if method == "HEAD" else []),
+            "-D",
+            "-",
+            "-o",
+            self.folder / "body",
+            "-u",
+            f"{user}:{harness.PASSWORD}",
+            *(["--cacert", self.extra["SSL_CERT_FILE"]] if self.extra else []),
+            *arguments,
+            url,
+        )
         got.status = int(next((l.split()[1] for l in reversed(got.stdout.splitlines()) if l.startswith("HTTP/")), 0))
         got.headers = {l.split(":", 1)[0].lower(): l.split(":", 1)[1].strip() for l in got.stdout.splitlines() if ":" in l}
         if got.returncode == 0 and got.status >= 400:
@@ -258,8 +282,9 @@ class Curl(Client):
             done = self.request(user, "PUT", f"{base}{start.headers['location']}?digest={blob['digest']}", "-T", blobs / blob["digest"][7:])
             if done.returncode:
                 return done
-        return self.request(user, "PUT", f"{base}/v2/{name}/manifests/{tag}", "-H", f"Content-Type: {descriptor['mediaType']}", "-T",
-                            blobs / descriptor["digest"][7:])
+        return self.request(
+            user, "PUT", f"{base}/v2/{name}/manifests/{tag}", "-H", f"Content-Type: {descriptor['mediaType']}", "-T", blobs / descriptor["digest"][7:]
+        )
 
     def pull(self, user, reference, whole=False):
         base, name, tag = self.base(reference)
@@ -292,7 +317,9 @@ class Curl(Client):
             if done.status != 201:
                 done.returncode = done.returncode or 1
                 return done
-        return self.request(user, "PUT", f"{base}/v2/{other}/manifests/{new}", "-H", f"Content-Type: {got.headers['content-type']}", "-T", self.folder / "manifest")
+        return self.request(
+            user, "PUT", f"{base}/v2/{other}/manifests/{new}", "-H", f"Content-Type: {got.headers['content-type']}", "-T", self.folder / "manifest"
+        )
 
     def delete(self, user, reference):
         base, name, tag = self.base(reference)
@@ -302,14 +329,34 @@ class Curl(Client):
         base, name, digest = self.base(reference)
         size = int(self.request(user, "HEAD", f"{base}/v2/{name}/manifests/{digest}").headers.get("content-length", 0))
         (self.folder / "empty").write_text("{}")
-        done = self.request(user, "POST", f"{base}/v2/{name}/blobs/uploads/?digest={oci.digest(b'{}')}", "-H", "Content-Type: application/octet-stream",
-                            "--data-binary", "@empty")
+        done = self.request(
+            user,
+            "POST",
+            f"{base}/v2/{name}/blobs/uploads/?digest={oci.digest(b'{}')}",
+            "-H",
+            "Content-Type: application/octet-stream",
+            "--data-binary",
+            "@empty",
+        )
         empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": oci.digest(b"{}"), "size": 2}
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": oci.MANIFEST, "artifactType": "application/vnd.example.note", "config": empty,
-                               "layers": [empty], "subject": {"mediaType": oci.MANIFEST, "digest": digest, "size": size}})
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": oci.MANIFEST,
+                "artifactType": "application/vnd.example.note",
+                "config": empty,
+                "layers": [empty],
+                "subject": {"mediaType": oci.MANIFEST, "digest": digest, "size": size},
+            }
+        )
         (self.folder / "manifest").write_text(manifest)
-        return done if done.returncode else self.request(user, "PUT", f"{base}/v2/{name}/manifests/{oci.digest(manifest.encode())}", "-H",
-                                                         f"Content-Type: {oci.MANIFEST}", "-T", "manifest")
+        return (
+            done
+            if done.returncode
+            else self.request(
+                user, "PUT", f"{base}/v2/{name}/manifests/{oci.digest(manifest.encode())}", "-H", f"Content-Type: {oci.MANIFEST}", "-T", "manifest"
+            )
+        )
 
     sign_attached = attach
 
@@ -364,7 +411,9 @@ class Cosign(Client):
 
     def attest(self, user, reference):
         (self.folder / "predicate").write_text("{}")
-        return self.verbs(user, "attest", "--key", "cosign.key", *self.offline(), *self.insecure(), "--predicate", "predicate", "--type", "https://example.com/x", reference)
+        return self.verbs(
+            user, "attest", "--key", "cosign.key", *self.offline(), *self.insecure(), "--predicate", "predicate", "--type", "https://example.com/x", reference
+        )
 
     def verify(self, user, reference, verb="verify"):
         more = ("--type", "https://example.com/x") if verb == "verify-attestation" else ()
@@ -377,6 +426,7 @@ class Cosign(Client):
 
 class Cosign3(Cosign):
     """Version 3 keeps signatures as bundles that refer to their subject."""
+
     name = "cosign3"
 
     def offline(self):
@@ -411,8 +461,12 @@ class Notation(Client):
         return self.run(user, "inspect", *self.insecure(), reference), set()
 
     def verify(self, user, reference, verb="verify"):
-        policy = {"version": "1.0", "trustPolicies": [{"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "strict"},
-                                                      "trustStores": ["ca:matrix"], "trustedIdentities": ["*"]}]}
+        policy = {
+            "version": "1.0",
+            "trustPolicies": [
+                {"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "strict"}, "trustStores": ["ca:matrix"], "trustedIdentities": ["*"]}
+            ],
+        }
         folder = self.folder / "xdg/notation"
         (folder / "trustpolicy.json").write_text(json.dumps(policy))
         (folder / "trustpolicy.json").chmod(0o600)

@@ -1,4 +1,5 @@
 """TLS: clients with a CA of the test's own, versions, resumed sessions, and a certificate changed under traffic (SIGHUP)."""
+
 import http.client
 import json
 import os
@@ -28,8 +29,27 @@ class Authority:
 
     def __init__(self, folder):
         self.folder = folder
-        self.made(openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test CA",
-                          "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", folder / "ca.key", "-out", folder / "ca.pem"))
+        self.made(
+            openssl(
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=test CA",
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+                "-keyout",
+                folder / "ca.key",
+                "-out",
+                folder / "ca.pem",
+            )
+        )
 
     def made(self, done):
         if done.returncode != 0:
@@ -40,8 +60,26 @@ class Authority:
         f = self.folder
         (f / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n")
         self.made(openssl("req", "-newkey", *kind, "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", f / "new.key", "-out", f / "new.csr"))
-        self.made(openssl("x509", "-req", "-in", f / "new.csr", "-CA", f / "ca.pem", "-CAkey", f / "ca.key", "-set_serial", serial, "-days", "2",
-                          "-extfile", f / "names", "-out", f / "new.pem"))
+        self.made(
+            openssl(
+                "x509",
+                "-req",
+                "-in",
+                f / "new.csr",
+                "-CA",
+                f / "ca.pem",
+                "-CAkey",
+                f / "ca.key",
+                "-set_serial",
+                serial,
+                "-days",
+                "2",
+                "-extfile",
+                f / "names",
+                "-out",
+                f / "new.pem",
+            )
+        )
         os.replace(f / "new.pem", f / "cert.pem")
         os.replace(f / "new.key", f / "key.pem")
 
@@ -73,8 +111,19 @@ class Tls(unittest.TestCase):
 
     def s_client(self, *arguments, address=None):
         """What openssl says of one connection with one request."""
-        done = openssl("s_client", "-connect", address or self.server.address, "-CAfile", self.folder / "ca.pem", "-verify_return_error", "-servername",
-                       "localhost", "-ign_eof", *arguments, stdin=f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\nConnection: close\r\n\r\n".encode())
+        done = openssl(
+            "s_client",
+            "-connect",
+            address or self.server.address,
+            "-CAfile",
+            self.folder / "ca.pem",
+            "-verify_return_error",
+            "-servername",
+            "localhost",
+            "-ign_eof",
+            *arguments,
+            stdin=f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\nConnection: close\r\n\r\n".encode(),
+        )
         return done.returncode, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
 
     def test_clients_push_and_pull(self):
@@ -124,8 +173,12 @@ class Tls(unittest.TestCase):
         port = harness.free_port()
         config.write_text(f"listeners: [{{address: '127.0.0.1:{port}', tls: {{cert: cert.pem, key: key.pem, min_version: '1.3'}}}}]\n")
         folder = tempfile.mkdtemp(dir=self.folder)
-        process = subprocess.Popen([str(harness.BULWARK), "serve", "--config", config, "--data", folder + "/data"], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, env={**os.environ, "BULWARK_ADMIN_PASSWORD": harness.PASSWORD})
+        process = subprocess.Popen(
+            [str(harness.BULWARK), "serve", "--config", config, "--data", folder + "/data"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "BULWARK_ADMIN_PASSWORD": harness.PASSWORD},
+        )
         try:
             deadline = time.monotonic() + 20
             while "HTTP/1.1 200" not in self.s_client("-tls1_3", address=f"127.0.0.1:{port}")[1]:
@@ -162,6 +215,7 @@ class Tls(unittest.TestCase):
                         failures.append(status)
                 except OSError as error:
                     failures.append(repr(error))
+
         old = self.server.connect()
         old.request("GET", "/healthz")
         self.assertEqual(old.getresponse().read(), b"ok\n")

@@ -1,4 +1,5 @@
 """A TCP proxy between a client and a server, both of this machine: cuts connections when told, and writes down what was asked."""
+
 import re
 import socket
 import struct
@@ -75,7 +76,7 @@ class Wire:
         for match in REQUEST.finditer(data):
             end = match.end()
             self.requests.append((match[1].decode(), match[2].decode(), match[3].decode(errors="replace")))
-        return data[max(end, len(data) - 20_000):]
+        return data[max(end, len(data) - 20_000) :]
 
     def close(self):
         self.listener.close()
