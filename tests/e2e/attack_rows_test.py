@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import unittest
 
 import attack_rows
@@ -38,6 +40,11 @@ class Rows(unittest.TestCase):
                         file, _, text = defence.partition(" ")
                         self.assertIn(text.strip(), (harness.ROOT / file).read_text(), defence)
         self.assertLessEqual(set(attack_rows.NOT_YET), {row for rows in attack_rows.ROWS.values() for row in rows})
+
+    def test_defences_stand_where_they_are_taken_out(self):
+        """tests/tools/take_out_defences.py, which is too slow for every day, must find its texts."""
+        done = subprocess.run([sys.executable, harness.ROOT / "tests/tools/take_out_defences.py", "--check"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_every_attack_test_belongs_to_a_row(self):
         named = {test for rows in attack_rows.ROWS.values() for tests, _ in rows.values() for test in tests}

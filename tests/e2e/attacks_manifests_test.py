@@ -144,7 +144,7 @@ class Manifests(World):
             "layerS",
             "MediaType",
             "mediatype",
-            "Config",
+            "Config", "conf\u0131g",
             "layer\u017f",
             "SchemaVersion",
             "\u017fchemaVersion",
@@ -154,7 +154,7 @@ class Manifests(World):
             "annotation\u017f",
         ):
             self.assertRefused({**image, key: image["layers"]}, oci.MANIFEST, key)
-            if "\u017f" not in key:
+            if key.isascii():
                 self.assertRefused(
                     json.dumps({**image, key: image["layers"]}, ensure_ascii=True).replace(key, "".join("\\u%04x" % ord(c) for c in key)).encode(),
                     oci.MANIFEST,
