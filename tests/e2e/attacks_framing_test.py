@@ -301,7 +301,7 @@ class Framing(World):
             begin = time.monotonic()
             self.assertEqual(self.bob.send("GET", "/v2/team-b/secret/manifests/v1", authorization=token)[0], 200)
             times.append(time.monotonic() - begin)
-        return sorted(times)[-2]
+        return sorted(times)[len(times) // 2]
 
     @unittest.skipUnless(FULL, "waits for the minute of grace; BULWARK_FULL_TESTS runs it")
     def test_a_body_that_trickles_is_ended(self):

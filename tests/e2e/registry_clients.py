@@ -107,6 +107,12 @@ class Buildah(Client):
         "sign": "signs with GPG only, into a folder beside the registry; nothing is sent",
     }
 
+    def __init__(self, folder):
+        super().__init__(folder)
+        tried = None if self.absent else self.run(None, *self.stored("images"))
+        if tried and tried.returncode != 0:  # a machine without user namespaces, for one
+            self.absent = "cannot work here: " + tried.stderr.strip()[-200:]
+
     def stored(self, *arguments):
         return ["--root", self.folder / "storage", "--runroot", self.folder / "run", "--storage-driver", "vfs", *arguments]
 

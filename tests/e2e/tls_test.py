@@ -97,7 +97,7 @@ class TlsServer(harness.Server):
 class Tls(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-tls-"))
+        cls.folder = matrix_test.fresh_folder()
         cls.authority = Authority(cls.folder)
         cls.authority.issue(1)
         cls.server = TlsServer(cls.folder)
@@ -131,7 +131,7 @@ class Tls(unittest.TestCase):
         results, api = [], oci.Client(self.server.address, "admin", harness.PASSWORD)
         api.connection = self.server.connect()
         self.assertIn(api.api("POST", "/projects", {"name": "tls"})[0], (201, 409))
-        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        folder = matrix_test.fresh_folder(self.folder)
         for kind in registry_clients.ALL:
             client = kind(folder)
             if client.absent or "push" in client.cannot:
@@ -140,7 +140,7 @@ class Tls(unittest.TestCase):
                 client.log_in("admin", self.server.address)
                 client.log_in("nobody", self.server.address)
                 made = matrix_test.image(matrix_test.CLEAN)
-                layout, reference = made.write_layout(tempfile.mkdtemp(dir=folder)), f"{self.server.address}/tls/{client.name}:v1"
+                layout, reference = made.write_layout(matrix_test.fresh_folder(folder)), f"{self.server.address}/tls/{client.name}:v1"
                 client.extra = {"SSL_CERT_FILE": str(self.folder / "absent.pem"), "SSL_CERT_DIR": str(folder)}
                 self.assertNotEqual(client.push("admin", layout, reference).returncode, 0, "an unknown CA was believed")
                 client.extra["SSL_CERT_FILE"] = str(self.folder / "ca.pem")

@@ -17,10 +17,12 @@ class Wire:
         self.requests, self.cuts_left, self.cut_after, self.cut_up, self.cuts = [], 0, 0, False, 0
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def cut(self, after, times=1, up=False):
-        """The next `times` connections that carry more than `after` bytes (up: of the client) are reset there. Forgets what was asked."""
+    def cut(self, after, times=1, up=False, gently=False):
+        """The next `times` connections that carry more than `after` bytes (up: of the client) are reset there; gently: ended, so that
+        what was on its way still arrives. Forgets what was asked."""
         with self.lock:
             self.requests, self.cuts_left, self.cut_after, self.cut_up, self.cuts = [], times, after, up, 0
+            self.gently = gently
 
     def asked(self, method, text=""):
         """The paths of requests by that method that contain `text`."""
@@ -53,7 +55,8 @@ class Wire:
                     seen = self.note(seen + data)
                 if self.take_cut(carried, up):
                     for end in (client, server):
-                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                        if not self.gently:
+                            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                         end.shutdown(socket.SHUT_RDWR)
                     break
                 target.sendall(data)
