@@ -140,6 +140,7 @@ ROWS = {
                 f"{F} Framing.test_bodies_by_chunks",
                 f"{F} Framing.test_a_head_in_pieces_is_the_same_head",
                 f"{F} Framing.test_the_canary_sings",
+                f"{F} Framing.test_mutated_requests",
                 f"{SERVER} HttpServer.NeverRunsWhatStandsBehindARefusedHead",
                 f"{SERVER} HttpServer.NeverRunsWhatStandsBehindBrokenChunks",
             ],

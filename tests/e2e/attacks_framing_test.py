@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import unittest
+from random import Random
 
 import harness
 import oci
@@ -320,6 +321,49 @@ class Framing(World):
                     out = b""
             self.assertIsNotNone(out)
             print(f"measured: an upload of a byte a second was ended after {time.monotonic() - begin:.0f} s: {out[:30]}")
+
+    def test_mutated_requests(self):
+        """Good requests with a few bytes changed: never an error of the server's own, never two answers that nobody asked for."""
+        body = json.dumps({"name": "mutated"}).encode()
+        manifest = self.good.manifest
+        digest = oci.digest(b"hello")
+        # By a token: a password with a byte changed would be counted as a guess at it.
+        mine = "Authorization: " + self.carol.token("team-a/app", "pull,push")
+        seeds = [
+            self.head("GET", "/v2/team-a/app/manifests/v1", f"Accept: {oci.MANIFEST}", mine),
+            self.head("GET", f"/v2/team-a/app/referrers/{self.good.digest}?artifactType=a%2Fb", mine),
+            self.head("GET", f"/v2/team-a/app/blobs/{next(iter(self.good.blobs))}", "Range: bytes=0-9", 'If-Range: "x"', mine),
+            self.head("POST", f"/v2/team-a/app/blobs/uploads/?digest={digest}", "Content-Length: 5", mine) + b"hello",
+            self.head("POST", "/v2/team-a/app/blobs/uploads/", "Transfer-Encoding: chunked", mine) + b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
+            self.head("PUT", "/v2/team-a/app/manifests/mutated", f"Content-Type: {oci.MANIFEST}", f"Content-Length: {len(manifest)}", mine) + manifest,
+            self.head("POST", "/api/v1/projects", "Content-Type: application/json", f"Content-Length: {len(body)}", mine) + body,
+            self.head("GET", "/v2/token?service=x&scope=repository:team-a/app:pull,push&scope=registry:catalog:*", mine),
+            self.head("GET", "/api/v1/repositories/team-a/app/images/v1/report?format=json&as_of=2026-01-01T00:00:00Z", mine),
+        ]
+        seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+        random, tried, statuses = Random(seed), 0, {}
+        until = time.monotonic() + (60 if FULL else 4)
+        while time.monotonic() < until:
+            data = bytearray(random.choice(seeds))
+            for _ in range(random.randrange(1, 5)):
+                at = random.randrange(len(data))
+                change = random.randrange(4)
+                if change == 0:
+                    data[at] = random.randrange(256)
+                elif change == 1:
+                    data[at:at] = random.choice((b"\r\n", b"\0", b"%00", b"%2f", b"..", b"0", b" ", b":", b"\xff", b"\n", b"{", b'"', b"-1", b"99999999999999999999"))
+                elif change == 2:
+                    del data[at : at + random.randrange(1, 9)]
+                else:
+                    data[at:at] = data[max(0, at - random.randrange(1, 60)) : at]
+            got = answers(self.raw(bytes(data)))
+            tried += 1
+            for status in got:
+                statuses[status] = statuses.get(status, 0) + 1
+                # 503 is the answer to one who went away within a body; nobody reads it.
+                self.assertTrue(status < 500 or status in (503, 505), (seed, status, bytes(data)))
+            self.assertLessEqual(len(got), 1 + data.count(b" HTTP/1."), (seed, bytes(data)))
+        print(f"measured: {tried} mutated requests (seed {seed}): " + ", ".join(f"{n} x {status}" for status, n in sorted(statuses.items())))
 
     def test_no_secret_of_a_refused_request_is_logged(self):
         """What was refused unread is told without its bytes (the log is searched after every test)."""
