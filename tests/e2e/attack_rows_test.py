@@ -67,7 +67,7 @@ class Rows(unittest.TestCase):
         self.assertEqual(found, {section: set(rows) for section, rows in attack_rows.ROWS.items()})
         covered = sum(bool(tests) for rows in attack_rows.ROWS.values() for tests, _ in rows.values())
         print(
-            f"measured: attacks of four sections: {covered} of {sum(map(len, attack_rows.ROWS.values()))} rows have tests, the others wait for features that do not exist"
+            f"\nmeasured: attacks of four sections: {covered} of {sum(map(len, attack_rows.ROWS.values()))} rows have tests, the others wait for features that do not exist"
         )
 
 

@@ -275,7 +275,7 @@ class Framing(World):
                     pass
             if i == 3:
                 crowded = self.latency()
-        print(f"measured: a pull among {count} slow heads: {crowded * 1e3:.1f} ms, alone {usual * 1e3:.1f} ms")
+        print(f"\nmeasured: a pull among {count} slow heads: {crowded * 1e3:.1f} ms, alone {usual * 1e3:.1f} ms")
         self.assertLess(crowded, max(2 * usual, 0.05))
         ended, deadline = 0, begin + 16
         waiting = {c.fileno(): c for c in slow}
@@ -320,7 +320,7 @@ class Framing(World):
                 except OSError:
                     out = b""
             self.assertIsNotNone(out)
-            print(f"measured: an upload of a byte a second was ended after {time.monotonic() - begin:.0f} s: {out[:30]}")
+            print(f"\nmeasured: an upload of a byte a second was ended after {time.monotonic() - begin:.0f} s: {out[:30]}")
 
     def test_mutated_requests(self):
         """Good requests with a few bytes changed: never an error of the server's own, never two answers that nobody asked for."""
@@ -363,7 +363,7 @@ class Framing(World):
                 # 503 is the answer to one who went away within a body; nobody reads it.
                 self.assertTrue(status < 500 or status in (503, 505), (seed, status, bytes(data)))
             self.assertLessEqual(len(got), 1 + data.count(b" HTTP/1."), (seed, bytes(data)))
-        print(f"measured: {tried} mutated requests (seed {seed}): " + ", ".join(f"{n} x {status}" for status, n in sorted(statuses.items())))
+        print(f"\nmeasured: {tried} mutated requests (seed {seed}): " + ", ".join(f"{n} x {status}" for status, n in sorted(statuses.items())))
 
     def test_no_secret_of_a_refused_request_is_logged(self):
         """What was refused unread is told without its bytes (the log is searched after every test)."""

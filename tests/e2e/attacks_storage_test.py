@@ -233,7 +233,7 @@ class Endless(World):
             peak[0] = max(peak[0], self.server.rss())
             time.sleep(0.01)
         self.assertEqual({tuple(g) for g in got} - {()}, {(413,)})
-        print(f"measured: 50 endless manifests at once: server at most {peak[0] >> 20} MiB")
+        print(f"\nmeasured: 50 endless manifests at once: server at most {peak[0] >> 20} MiB")
         self.assertLess(peak[0] - self.memory, 50 * (9 << 20))
 
     def test_blobs_have_a_largest_size(self):
@@ -303,7 +303,7 @@ class Races(World):
         for thread in readers:
             thread.join()
         self.assertEqual((bad, set(puts)), ([], {201}))
-        print(f"measured: {len(puts)} writes of one tag under {reads[0]} reads: every answer whole")
+        print(f"\nmeasured: {len(puts)} writes of one tag under {reads[0]} reads: every answer whole")
 
     def test_the_verdict_is_that_of_the_digest_sent(self):
         """A tag that swings between an allowed and a denied image: no reader ever gets the denied one's manifest."""
@@ -364,7 +364,7 @@ class Races(World):
                 self.assertEqual(self.alice.send("GET", f"/v2/team-a/gc/manifests/{oci.digest(manifest)}", authorization=token)[2], manifest)
                 self.assertEqual(self.alice.send("GET", f"/v2/team-a/gc/blobs/{oci.digest(shared)}", authorization=token)[2], shared)
                 self.assertEqual(self.mia.send("DELETE", f"/v2/team-a/gc/manifests/{oci.digest(manifest)}", authorization=wipe)[0], 202)
-        print(f"measured: {rounds} pushes against deletes of their blob: {kept} acknowledged, each whole")
+        print(f"\nmeasured: {rounds} pushes against deletes of their blob: {kept} acknowledged, each whole")
         self.assertGreater(rounds, 5)
 
 

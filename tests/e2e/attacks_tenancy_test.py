@@ -396,7 +396,7 @@ class Life(World):
             }[what]
             with self.subTest(what):
                 longest = max(longest, self.until_refused(self.requests_of(who), change))
-        print(f"measured: rights withdrawn: refused everywhere within {longest:.1f} s")
+        print(f"\nmeasured: rights withdrawn: refused everywhere within {longest:.1f} s")
 
     def test_tokens_hold_no_more_than_their_owner(self):
         """Asked for more, in every form: what is not held is not given; what is given ends with the right."""

@@ -65,9 +65,9 @@ class Matrix(harness.Case):
         super().tearDownClass()
         for client in cls.clients:
             if client.absent:
-                print(f"measured: matrix: {client.name}: {client.absent}")
+                print(f"\nmeasured: matrix: {client.name}: {client.absent}")
                 continue
-            print(f"measured: matrix: {client.name} {client.version()}: " + "; ".join(f"{a}: {t}" for a, t in cls.cells[client.name].items()))
+            print(f"\nmeasured: matrix: {client.name} {client.version()}: " + "; ".join(f"{a}: {t}" for a, t in cls.cells[client.name].items()))
         shutil.rmtree(cls.folder, ignore_errors=True)
 
     def each(self, action, check):

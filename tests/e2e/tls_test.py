@@ -153,7 +153,7 @@ class Tls(unittest.TestCase):
                 diff_id = json.loads(made.blobs[json.loads(made.manifest)["config"]["digest"]])["rootfs"]["diff_ids"][0]
                 self.assertTrue({made.digest, diff_id} & found)
                 results.append(f"{client.name} {client.version()}")
-        print("measured: push and pull over TLS with a CA of one's own: " + ", ".join(results))
+        print("\nmeasured: push and pull over TLS with a CA of one's own: " + ", ".join(results))
 
     def test_versions(self):
         for version, spoken in (("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
@@ -245,7 +245,7 @@ class Tls(unittest.TestCase):
         self.assertEqual(old.getresponse().status, 200)  # the connection of before the changes
         self.assertEqual(failures, [])
         self.assertGreater(served[0], 20)
-        print(f"measured: TLS: 3 certificates changed under {served[0]} connections, failed: {len(failures)}")
+        print(f"\nmeasured: TLS: 3 certificates changed under {served[0]} connections, failed: {len(failures)}")
 
     def serial(self):
         _, connection = self.get()
