@@ -51,7 +51,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.text()[-2000:]}")
             try:
-                connection = http.client.HTTPConnection(self.address, timeout=5)
+                connection = self.connect(timeout=5)
                 connection.request("GET", "/readyz")
                 if connection.getresponse().status == 200:
                     return
@@ -59,6 +59,9 @@ class Server:
                 pass
             time.sleep(0.02)  # waiting for a process of the operating system, not for a race
         raise RuntimeError("the server did not become ready:\n" + self.text()[-2000:])
+
+    def connect(self, timeout=60):
+        return http.client.HTTPConnection(self.address, timeout=timeout)
 
     def text(self):
         return (self.data / "server.log").read_text(errors="replace")
