@@ -58,9 +58,9 @@ Result<net::HttpServerOptions> ListenOptions(const config::Config& config, Threa
     BW_TRY(net::Endpoint endpoint, net::ParseEndpoint(listener.address));
     endpoint.tls = listener.tls();
     if (listener.tls()) {
-      net::TlsFiles files{listener.tls_cert, listener.tls_key};
-      if (out.tls && (out.tls->certificate != files.certificate || out.tls->key != files.key))
-        return Error{Errc::kUnsupported, "listeners with different certificates are not supported yet"};
+      net::TlsFiles files{listener.tls_cert, listener.tls_key, listener.tls_min_version == "1.3"};
+      if (out.tls && *out.tls != files)
+        return Error{Errc::kUnsupported, "listeners with different certificates or TLS versions are not supported yet"};
       out.tls = std::move(files);
     }
     out.listen.push_back(std::move(endpoint));

@@ -88,6 +88,8 @@ bool IsLoopback(std::string_view address);
 struct TlsFiles {
   std::string certificate;  // PEM chain
   std::string key;          // PEM
+  bool only_tls13 = false;  // else 1.2 as well
+  bool operator==(const TlsFiles&) const = default;
 };
 
 struct HttpServerOptions {

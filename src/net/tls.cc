@@ -33,8 +33,8 @@ int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_length, c
   return SSL_TLSEXT_ERR_OK;
 }
 
-void Configure(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+void Configure(SSL_CTX* context, bool only_tls13) {
+  SSL_CTX_set_min_proto_version(context, only_tls13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   // A buffer that moves between tries, and memory given back while a connection idles.
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
@@ -48,7 +48,7 @@ Result<TlsContext> LoadTlsContext(const TlsFiles& files) {
   ERR_clear_error();
   TlsContext context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context) return TlsError("TLS is not available");
-  Configure(context.get());
+  Configure(context.get(), files.only_tls13);
   if (SSL_CTX_set_cipher_list(context.get(), kSuites12) != 1 || SSL_CTX_set_ciphersuites(context.get(), kSuites13) != 1)
     return TlsError("TLS cipher suites are not available");
   if (SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str()) != 1)

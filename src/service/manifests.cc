@@ -23,7 +23,7 @@ std::vector<storage::Edge> EdgesOf(const formats::OciDocument& document) {
   for (const formats::Descriptor& layer : document.layers)
     edges.push_back({EdgeKind::kBlob, layer.digest, layer.size, !MayBeElsewhere(layer)});
   for (const formats::Descriptor& child : document.manifests)
-    edges.push_back({EdgeKind::kChild, child.digest, std::nullopt, false});
+    edges.push_back({EdgeKind::kChild, child.digest, child.size, false});
   return edges;
 }
 

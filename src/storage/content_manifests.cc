@@ -67,7 +67,13 @@ Status InsertEdge(Tx& tx, RepositoryId repository, ManifestId manifest, const Ed
 Status CheckSize(const Edge& edge, std::uint64_t size) {
   if (!edge.size || *edge.size == size) return {};
   return {Errc::kInvalid, "the descriptor of " + edge.digest.str() + " says " + std::to_string(*edge.size) +
-                              " bytes, the blob has " + std::to_string(size)};
+                              " bytes, it has " + std::to_string(size)};
+}
+
+// Of a child that is here; one that comes later is judged by its own bytes.
+Status CheckChild(const ReadTx& tx, RepositoryId repository, const Edge& edge) {
+  BW_TRY(auto size, tx.Int("SELECT size FROM manifests WHERE repository_id = ?1 AND digest = ?2", {repository, edge.digest.str()}));
+  return size ? CheckSize(edge, static_cast<std::uint64_t>(*size)) : Status();
 }
 
 Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewManifest& manifest, PrincipalId pushed_by,
@@ -78,6 +84,8 @@ Status InsertEdges(Tx& tx, RepositoryId repository, ManifestId id, const NewMani
       if (!held && edge.required) BW_CHECK(InsertAbsent(tx, repository, id, edge));
       if (!held) continue;
       BW_CHECK(CheckSize(edge, *held));
+    } else {
+      BW_CHECK(CheckChild(tx, repository, edge));
     }
     BW_CHECK(InsertEdge(tx, repository, id, edge));
   }

@@ -295,8 +295,6 @@ class Manifests(World):
             self.assertEqual(self.carol.pull("team-a/app", f"index{n}")[0], 403, platform)
             self.assertEqual(self.carol.pull("team-a/app", bad.digest)[0], 403)
 
-    # src/service/manifests.cc does not compare it yet (fault 5): take the mark away when it does.
-    @unittest.expectedFailure
     def test_sizes_of_children_fit(self):
         for size in (0, 1, len(self.good.manifest) + 1):
             self.assertRefused(self.index({**self.good.descriptor(), "size": size}), oci.INDEX, size)

@@ -413,8 +413,9 @@ class Matrix(harness.Case):
         if done.returncode != 0 and hasattr(client, "verify"):
             # They look at the subject under a token for pulling only, as who pulls does; a token that says what it is for opens it.
             self.assertIn("403" if client.name == "notation" else "CVE-", done.stderr)
-            how = " with a token for pull,push (with name and password the look at the subject is refused)"
-            done = client.sign_attached(client.log_in_by_token(self.dev.token(repository, "pull,push")[7:], self.wire.address), subject)
+            how = " as dev+sign (as dev the look at the subject is refused)"
+            client.log_in("dev+sign", self.wire.address)
+            done = client.sign_attached("dev+sign", subject)
         self.assertDone(done)
         found = self.signatures(repository, made)
         self.assertEqual(self.reader.pull(repository, "v1")[0], 403)

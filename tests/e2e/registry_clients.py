@@ -42,13 +42,6 @@ class Client:
         file.write_text(json.dumps({"auths": auths}))
         return {"DOCKER_CONFIG": str(folder), "REGISTRY_AUTH_FILE": str(file), "HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / "xdg")}
 
-    def log_in_by_token(self, token, host):
-        """A user's name for `run` that stands for this token."""
-        folder = self.folder / "config-by-token"
-        folder.mkdir(exist_ok=True)
-        (folder / "config.json").write_text(json.dumps({"auths": {host: {"registrytoken": token}}}))
-        return "by-token"
-
     def run(self, user, *arguments, stdin=None, cwd=None, **env):
         command = [str(a) for a in (self.path, *arguments)]
         environment = {**os.environ, **self.extra, **env, **(self.log_in(user) if user else {})}

@@ -168,8 +168,6 @@ class Tls(unittest.TestCase):
         for weak in ("AES128-SHA", "ECDHE-RSA-AES128-SHA", "aNULL:@SECLEVEL=0"):
             self.assertNotIn("HTTP/1.1 200", self.s_client("-tls1_2", "-cipher", weak)[1])
 
-    # src/net/tls.cc does not know of it yet (fault 1 of the matrix): take the mark away when it does.
-    @unittest.expectedFailure
     def test_the_lowest_version_is_the_configured_one(self):
         config = self.folder / "bulwark.yaml"
         port = harness.free_port()
