@@ -37,9 +37,6 @@ std::vector<std::string> ConfigFiles() {
   return out;
 }
 
-// Docker writes Docker Hub under its old index address.
-std::string KeyFor(const std::string& host) { return host == "docker.io" ? "https://index.docker.io/v1/" : host; }
-
 Result<std::optional<Credentials>> FromAuth(const formats::json::object& entry) {
   BW_TRY(auto auth, formats::JsonOptionalString(entry, "auth"));
   if (!auth || auth->empty()) return std::optional<Credentials>();
@@ -50,9 +47,8 @@ Result<std::optional<Credentials>> FromAuth(const formats::json::object& entry) 
 }
 
 Result<std::optional<Credentials>> FromHelper(const std::string& name, const std::string& host, const CredentialHelper& helper) {
-  bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
-  if (!plain) return Error{Errc::kInvalid, "a credential helper's name has other characters than letters, digits, '-', '_', '.'"};
-  auto answer = helper(name, KeyFor(host));
+  BW_CHECK(CheckHelperName(name));
+  auto answer = helper(name, CredentialKey(host));
   if (!answer) return answer.error().code == Errc::kNotFound ? Result<std::optional<Credentials>>(std::nullopt) : answer.error();
   BW_TRY(auto value, formats::ParseJson(*answer));
   const auto* object = value.if_object();
@@ -74,14 +70,24 @@ Status WriteAndClose(UniqueFd fd, std::string_view text) {
 
 }  // namespace
 
-Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host) {
+std::string CredentialKey(const std::string& host) { return host == "docker.io" ? "https://index.docker.io/v1/" : host; }
+
+Status CheckHelperName(const std::string& name) {
+  bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  if (plain) return {};
+  return {Errc::kInvalid, "a credential helper's name has other characters than letters, digits, '-', '_', '.'"};
+}
+
+Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host) { return AskCredentialHelper(name, "get", host); }
+
+Result<std::string> AskCredentialHelper(const std::string& name, const std::string& verb, const std::string& input) {
   int in[2], out[2];
   if (::pipe2(in, O_CLOEXEC) != 0) return ErrnoError("pipe");
   UniqueFd in_read(in[0]), in_write(in[1]);
   if (::pipe2(out, O_CLOEXEC) != 0) return ErrnoError("pipe");
   UniqueFd out_read(out[0]), out_write(out[1]);
-  std::string program = "docker-credential-" + name, verb = "get";
-  char* argv[] = {program.data(), verb.data(), nullptr};
+  std::string program = "docker-credential-" + name, word = verb;
+  char* argv[] = {program.data(), word.data(), nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in_read.get(), 0);
@@ -92,7 +98,7 @@ Result<std::string> RunCredentialHelper(const std::string& name, const std::stri
   if (failed) return Error{Errc::kUnavailable, program + " cannot be started; is it installed?"};
   in_read.Reset();
   out_write.Reset();
-  auto written = WriteAndClose(std::move(in_write), host);
+  auto written = WriteAndClose(std::move(in_write), input);
   std::string text;
   char buf[4096];
   for (ssize_t n; (n = ::read(out_read.get(), buf, sizeof buf)) > 0 && text.size() < kConfigLimit;) text.append(buf, static_cast<std::size_t>(n));
@@ -116,7 +122,7 @@ Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, c
   }
   BW_TRY(const auto* auths, formats::JsonOptionalObject(*config, "auths"));
   if (auths) {
-    for (const std::string& key : {KeyFor(host), "https://" + host, "http://" + host}) {
+    for (const std::string& key : {CredentialKey(host), "https://" + host, "http://" + host}) {
       const auto* entry = auths->if_contains(key);
       if (!entry || !entry->if_object()) continue;
       BW_TRY(auto found, FromAuth(*entry->if_object()));

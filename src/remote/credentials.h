@@ -18,6 +18,12 @@ struct Credentials {
 // Runs `docker-credential-NAME get` with the host on its standard input; its standard output.
 using CredentialHelper = std::function<Result<std::string>(const std::string& name, const std::string& host)>;
 Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host);
+// The same with any of its verbs: get, store, erase. kNotFound: it has no such log-in.
+Result<std::string> AskCredentialHelper(const std::string& name, const std::string& verb, const std::string& input);
+// Under what the helpers and `auths` know a registry: Docker writes Docker Hub under its old index address.
+std::string CredentialKey(const std::string& host);
+// A helper's name becomes part of a program's: letters, digits, '-', '_', '.'. kInvalid.
+Status CheckHelperName(const std::string& name);
 
 // nullopt: nobody logged in there. kInvalid: a file that is not what it should be.
 Result<std::optional<Credentials>> FindCredentials(const std::string& host, const CredentialHelper& helper = RunCredentialHelper);

@@ -80,7 +80,7 @@ TEST(RegistryClient, UploadsStayOnTheHost) {  // attacks: redirect-credential-th
     Fixture f;
     f.http.answers = {{202, {{"location", location}}, "", ""}};
     MemorySource source(AsBytes("x"));
-    EXPECT_FALSE(f.client.PutBlob(crypto::Sha256(AsBytes("x")), 1, source).ok());
+    EXPECT_FALSE(f.client.PutBlob(crypto::Sha256(AsBytes("x")), source).ok());
     EXPECT_EQ(f.http.asked.size(), 1u);
   }
 }

@@ -1,0 +1,317 @@
+// Copies between registries in memory and layouts: what arrives, what is left out, and what does not move twice.
+#include "remote/copy.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "remote/local_image.h"
+#include "remote/test_registry.h"
+
+namespace bulwark::remote {
+namespace {
+
+std::string DigestOf(const std::string& bytes) { return crypto::Sha256(AsBytes(bytes)).str(); }
+
+std::string Descriptor(const std::string& bytes, std::string_view type, const std::string& more = "") {
+  return R"({"mediaType":")" + std::string(type) + R"(","digest":")" + DigestOf(bytes) + R"(","size":)" + std::to_string(bytes.size()) + more + "}";
+}
+
+// Puts content into a repository of a TestRegistry.
+struct Author {
+  TestRegistry& registry;
+  std::string repository;
+  std::string Blob(const std::string& bytes, std::string_view type) {
+    registry.blobs[repository][DigestOf(bytes)] = bytes;
+    return Descriptor(bytes, type);
+  }
+  std::string Manifest(const std::string& bytes, const std::string& tag = "") {
+    registry.manifests[repository][DigestOf(bytes)] = bytes;
+    if (!tag.empty()) registry.manifests[repository][tag] = bytes;
+    return bytes;
+  }
+  std::string Image(const std::string& layer, const std::string& more = "", const std::string& tag = "") {
+    std::string config = Blob(R"({"architecture":"amd64","os":"linux","x":")" + layer + "\"}", formats::kOciConfig);
+    return Manifest(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" + config + R"(,"layers":[)" +
+                        Blob(layer, "application/vnd.oci.image.layer.v1.tar") + "]" + more + "}", tag);
+  }
+  std::string Signature(const std::string& of, const std::string& name) {
+    return Image(name, R"(,"artifactType":"application/vnd.test","annotations":{"who":")" + name + R"("},"subject":)" + Descriptor(of, formats::kOciManifest));
+  }
+  std::string Index(const std::vector<std::string>& children, const std::string& tag) {
+    std::string entries;
+    const char* const platforms[] = {"amd64", "arm64", "s390x"};
+    for (std::size_t i = 0; i < children.size(); ++i)
+      entries += (i ? "," : "") + Descriptor(children[i], formats::kOciManifest, R"(,"platform":{"os":"linux","architecture":")" + std::string(platforms[i]) + "\"}");
+    return Manifest(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)" + entries + "]}", tag);
+  }
+};
+
+class Quiet final : public CopyWatcher {
+ public:
+  void Moved(std::uint64_t done, std::uint64_t total, std::string_view) override { EXPECT_LE(done, total); }
+  void Note(std::string_view sentence) override { notes.emplace_back(sentence); }
+  std::vector<std::string> notes;
+};
+
+struct Clients {
+  std::vector<std::unique_ptr<net::HttpClient>> http;
+  std::vector<std::unique_ptr<RegistryClient>> clients;
+  RegistryClient& Add(const TestRegistry& registry, const std::string& repository) {
+    http.push_back(net::MakeHttpClient());
+    clients.push_back(std::make_unique<RegistryClient>(*http.back(), *ParseImageReference(registry.host() + "/" + repository + ":v1"), true, std::nullopt));
+    Patience patience;
+    patience.tries = 4;
+    patience.answered_before = true;
+    patience.sleep = [](std::chrono::milliseconds) {};
+    clients.back()->SetPatience(patience);
+    return *clients.back();
+  }
+};
+
+struct Trip {
+  Clients clients;
+  CopyEnds ends;
+  CopyOptions options;
+  Quiet watcher;
+  Trip& From(const TestRegistry& registry, const std::string& repository) {
+    for (int i = 0; i < 3; ++i) ends.sources.push_back(RegistrySource(clients.Add(registry, repository), registry.host()));
+    return *this;
+  }
+  Trip& To(const TestRegistry& registry, const std::string& repository, const std::string& mount = "") {
+    for (int i = 0; i < 3; ++i) {
+      auto& client = clients.Add(registry, repository);
+      client.SetMountSource(mount);
+      ends.targets.push_back(RegistryTarget(client, !mount.empty()));
+    }
+    return *this;
+  }
+  Trip& From(const ImageFiles& files) {
+    for (int i = 0; i < 3; ++i) ends.sources.push_back(LayoutSource(files));
+    return *this;
+  }
+  Trip& To(const std::string& path) {
+    for (int i = 0; i < 3; ++i) ends.targets.push_back(LayoutTarget(path));
+    return *this;
+  }
+  Result<CopyReport> Go(const std::string& from = "v1", const std::string& tag = "v1") { return Copy(ends, from, tag, options, watcher); }
+};
+
+struct Folder {
+  Folder() { path = ::mkdtemp(name); }
+  ~Folder() { std::filesystem::remove_all(path); }
+  char name[32] = "/tmp/bulwark-copy-XXXXXX";
+  std::string path;
+};
+
+// All manifests by digest; tags left out.
+std::map<std::string, std::string> ByDigest(const std::map<std::string, std::string>& manifests) {
+  std::map<std::string, std::string> out;
+  for (const auto& [key, bytes] : manifests)
+    if (key.starts_with("sha256:")) out[key] = bytes;
+  return out;
+}
+
+// An index of two images, a signature of the index and of a child, a signature of a signature, and a cosign tag.
+void MakeIndex(Author a) {
+  const std::string one = a.Image("layer one"), two = a.Image("layer two");
+  const std::string index = a.Index({one, two}, "v1");
+  const std::string signature = a.Signature(index, "sig of index");
+  a.Signature(one, "sig of one");
+  a.Signature(signature, "sig of sig");
+  a.Image("cosign", "", "sha256-" + DigestOf(two).substr(7) + ".sig");
+  a.Image("stranger", "", "other");
+}
+
+TEST(Copy, TakesChildrenAndWhatRefersToThem) {
+  TestRegistry from, to;
+  MakeIndex({from, "a"});
+  Trip run;
+  auto report = run.From(from, "a").To(to, "b/c").Go();
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->manifests, 7u);
+  EXPECT_EQ(report->digests, std::vector<Digest>{*Digest::Parse(DigestOf(from.manifests["a"]["v1"]))});
+  auto wanted = ByDigest(from.manifests["a"]);
+  wanted.erase(DigestOf(from.manifests["a"]["other"]));
+  EXPECT_EQ(ByDigest(to.manifests["b/c"]), wanted);
+  EXPECT_EQ(to.manifests["b/c"]["v1"], from.manifests["a"]["v1"]);
+  EXPECT_EQ(to.blobs["b/c"].size(), from.blobs["a"].size() - 2);
+  EXPECT_FALSE(to.manifests["b/c"].contains("other"));
+  // The tag is written last of all.
+  EXPECT_TRUE(to.asked().back().target.ends_with("/manifests/v1"));
+
+  const auto uploads = to.Count("POST", "/uploads/");
+  Trip again;
+  auto second = again.From(from, "a").To(to, "b/c").Go();
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->moved, 0u);
+  EXPECT_EQ(second->bytes, 0u);
+  EXPECT_EQ(to.Count("POST", "/uploads/"), uploads);
+}
+
+TEST(Copy, LeavesReferrersBehindOnRequest) {
+  TestRegistry from, to;
+  MakeIndex({from, "a"});
+  Trip run;
+  run.options.referrers = false;
+  auto report = run.From(from, "a").To(to, "b").Go();
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->manifests, 3u);
+  EXPECT_EQ(from.Count("GET", "/referrers/"), 0u);
+}
+
+TEST(Copy, KeepsTheFallbackTagWhereThereIsNoApi) {  // distribution-spec 1.1, "Pushing Manifests with Subject"
+  TestRegistry from, middle(false), to;
+  MakeIndex({from, "a"});
+  ASSERT_TRUE(Trip().From(from, "a").To(middle, "b").Go().ok());
+  const std::string tag = "sha256-" + DigestOf(from.manifests["a"]["v1"]).substr(7);
+  ASSERT_TRUE(middle.manifests["b"].contains(tag));
+  const std::string list = middle.manifests["b"][tag];
+  EXPECT_NE(list.find(R"("artifactType":"application/vnd.test")"), std::string::npos) << list;
+  EXPECT_NE(list.find(R"("annotations":{"who":"sig of index"})"), std::string::npos) << list;
+  ASSERT_TRUE(Trip().From(from, "a").To(middle, "b").Go().ok());
+  EXPECT_EQ(middle.manifests["b"][tag], list);  // nothing is listed twice
+  ASSERT_TRUE(Trip().From(middle, "b").To(to, "c").Go().ok());
+  auto wanted = ByDigest(from.manifests["a"]);
+  wanted.erase(DigestOf(from.manifests["a"]["other"]));
+  EXPECT_EQ(ByDigest(to.manifests["c"]), wanted);
+}
+
+TEST(Copy, ThroughALayoutAndBack) {
+  TestRegistry from, to;
+  MakeIndex({from, "a"});
+  Folder folder, second;
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go().ok());
+  auto files = DirectoryFiles(folder.path);
+  auto top = TopManifest(*files);  // signatures beside it do not make it unclear which the image is
+  ASSERT_TRUE(top.ok()) << top.error().message;
+  EXPECT_EQ(top->bytes, from.manifests["a"]["v1"]);
+  auto report = Trip().From(*files).To(to, "c").Go("", "v1");
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  auto wanted = ByDigest(from.manifests["a"]);
+  wanted.erase(DigestOf(from.manifests["a"]["other"]));
+  EXPECT_EQ(ByDigest(to.manifests["c"]), wanted);
+  EXPECT_TRUE(Trip().From(*files).To(to, "c").Go("v1", "v2").ok());
+  EXPECT_EQ(Trip().From(*files).To(to, "c").Go("v9", "v9").error().code, Errc::kNotFound);
+  auto again = Trip().From(to, "c").To(folder.path).Go();
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->moved, 0u);
+  ASSERT_TRUE(Trip().From(to, "c").To(second.path).Go().ok());
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path + "/blobs"))
+    if (entry.is_regular_file()) {
+      const std::string other = second.path + entry.path().string().substr(folder.path.size());
+      EXPECT_EQ(*ReadFile(entry.path(), 1 << 20), *ReadFile(other, 1 << 20));
+    }
+  EXPECT_EQ(*ReadFile(folder.path + "/index.json", 1 << 20), *ReadFile(second.path + "/index.json", 1 << 20));
+}
+
+TEST(Copy, RepairsADamagedLayoutAndRefusesItAsSource) {
+  TestRegistry from, to;
+  Author{from, "a"}.Image("some layer", "", "v1");
+  Folder folder;
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go().ok());
+  const std::string file = folder.path + "/" + BlobFile(*Digest::Parse(DigestOf("some layer")));
+  ASSERT_TRUE(WriteFileAtomically(file, "some lay3r").ok());
+  auto files = DirectoryFiles(folder.path);
+  EXPECT_EQ(Trip().From(*files).To(to, "c").Go("", "v1").error().code, Errc::kDigest);
+  EXPECT_TRUE(to.blobs["c"].empty() || !to.blobs["c"].contains(DigestOf("some lay3r")));
+  EXPECT_FALSE(to.manifests["c"].contains("v1"));
+  auto report = Trip().From(from, "a").To(folder.path).Go();
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->moved, 1u);
+  EXPECT_EQ(*ReadFile(file, 1 << 20), "some layer");
+}
+
+TEST(Copy, WrongBytesNeverArrive) {
+  TestRegistry from, to;
+  Author{from, "a"}.Image("some layer", "", "v1");
+  from.corrupt_downloads = true;
+  EXPECT_EQ(Trip().From(from, "a").To(to, "b").Go().error().code, Errc::kDigest);
+  EXPECT_TRUE(to.blobs["b"].empty());
+  EXPECT_TRUE(to.manifests["b"].empty());
+  Folder folder;
+  EXPECT_EQ(Trip().From(from, "a").To(folder.path).Go().error().code, Errc::kDigest);
+  EXPECT_FALSE(std::filesystem::exists(folder.path + "/index.json"));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path)) EXPECT_FALSE(entry.is_regular_file()) << entry.path();
+}
+
+TEST(Copy, MountsWithinARegistry) {
+  TestRegistry registry;
+  MakeIndex({registry, "a"});
+  auto report = Trip().From(registry, "a").To(registry, "b/c", "a").Go();
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->moved, 0u);
+  EXPECT_EQ(report->mounted, registry.blobs["a"].size() - 2);
+  EXPECT_EQ(registry.Count("GET", "/blobs/"), 0u);
+}
+
+TEST(Copy, SaysWhichChildASparseIndexLacks) {
+  TestRegistry from, to;
+  Author a{from, "a"};
+  const std::string one = a.Image("layer one"), two = a.Image("layer two");
+  a.Index({one, two}, "v1");
+  from.manifests["a"].erase(DigestOf(two));
+  Trip whole;
+  auto refused = whole.From(from, "a").To(to, "b").Go();
+  EXPECT_EQ(refused.error().code, Errc::kNotFound);
+  EXPECT_NE(refused.error().message.find(DigestOf(two)), std::string::npos);
+  EXPECT_NE(refused.error().message.find("linux/arm64"), std::string::npos);
+  EXPECT_TRUE(to.manifests["b"].empty());
+
+  Trip some;
+  some.options.platforms = {"linux/amd64"};
+  auto report = some.From(from, "a").To(to, "b").Go();
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->digests, std::vector<Digest>{*Digest::Parse(DigestOf(one))});
+  EXPECT_EQ(ByDigest(to.manifests["b"]), (std::map<std::string, std::string>{{DigestOf(one), one}}));
+  EXPECT_FALSE(to.manifests["b"].contains("v1"));
+  ASSERT_EQ(some.watcher.notes.size(), 1u);
+  EXPECT_NE(some.watcher.notes[0].find("index itself is not copied"), std::string::npos);
+
+  // With the other child there, the index comes too.
+  to.manifests["b"][DigestOf(two)] = two;
+  Trip rest;
+  rest.options.platforms = {"linux/amd64"};
+  ASSERT_TRUE(rest.From(from, "a").To(to, "b").Go().ok());
+  EXPECT_EQ(to.manifests["b"]["v1"], from.manifests["a"]["v1"]);
+  Trip none;
+  none.options.platforms = {"linux/riscv64"};
+  EXPECT_EQ(none.From(from, "a").To(to, "b").Go().error().code, Errc::kNotFound);
+}
+
+TEST(Copy, PassesOnARefusal) {
+  TestRegistry from, to;
+  Author{from, "a"}.Image("some layer", "", "v1");
+  from.refuses = "v1";
+  auto refused = Trip().From(from, "a").To(to, "b").Go();
+  EXPECT_EQ(refused.error().code, Errc::kDenied);
+  EXPECT_NE(refused.error().message.find("CVE-2024-0001 is fixed in 2.0"), std::string::npos);
+}
+
+TEST(Copy, GoesOnAfterCuts) {
+  TestRegistry from, to;
+  Author a{from, "a"};
+  a.Image(std::string(6 << 20, 'x'), "", "v1");
+  from.cut_downloads = 2;
+  to.cut_uploads = 1;
+  from.cut_at = to.cut_at = 5 << 20;
+  auto report = Trip().From(from, "a").To(to, "b").Go();
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(to.blobs["b"], from.blobs["a"]);
+}
+
+TEST(Copy, DoesNotBelieveALiarAboutReferrers) {
+  TestRegistry from(false), to;
+  Author a{from, "a"};
+  const std::string image = a.Image("some layer", "", "v1"), stranger = a.Image("stranger");
+  a.Manifest(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)" + Descriptor(stranger, formats::kOciManifest) + "]}",
+             "sha256-" + DigestOf(image).substr(7));
+  Trip run;
+  ASSERT_TRUE(run.From(from, "a").To(to, "b").Go().ok());
+  EXPECT_FALSE(to.manifests["b"].contains(DigestOf(stranger)));
+  EXPECT_EQ(run.watcher.notes.size(), 1u);
+}
+
+}  // namespace
+}  // namespace bulwark::remote
