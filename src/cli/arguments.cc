@@ -48,6 +48,8 @@ struct Values {
   PolicyArguments policy;
   ExceptionArguments exception;
   CopyArguments push, pull;
+  TransferArguments copy;
+  LoginArguments login, logout;
   WhyArguments why;
   UserArguments user;
   VersionArguments version;
@@ -193,11 +195,35 @@ void AddCopies(CLI::App& root, Values& v) {
   pull->add_option("layout", v.pull.to, "OCI layout directory to write")->required();
   AddLogin(pull, v.pull.login);
   Choose(pull, v, "pull", &Values::pull);
+  auto* copy = root.add_subcommand("copy", "Copy an image with all that belongs to it, between registries, layouts and archives");
+  copy->add_option("from", v.copy.from, "Registry reference, OCI layout, OCI or docker archive; oci:PATH[:TAG] and docker://IMAGE say which")->required();
+  copy->add_option("to", v.copy.to, "Registry reference, or OCI layout as ./PATH[:TAG] or oci:PATH[:TAG]")->required();
+  copy->add_option("--platform", v.copy.platforms, "Of a multi-platform image only these, such as linux/amd64,linux/arm64")->delimiter(',')->allow_extra_args(false)->type_name("PLATFORM,...");
+  copy->add_flag("--no-referrers", v.copy.no_referrers, "Leave signatures, SBOMs and attestations behind");
+  copy->add_option("--jobs,-j", v.copy.jobs, "Blobs at once (default 4)")->check(CLI::Range(1, 32));
+  AddLogin(copy, v.copy.login);
+  copy->add_option("--from-username", v.copy.from_username, "Log in to the source as this user; --username is for the target, or for the only registry. Its password is the next line");
+  Examples(copy, "  bulwark copy docker.io/library/debian:12 registry.example.com/base/debian:12\n"
+                 "  bulwark copy registry.example.com/team/app:1.2 ./app            into an OCI layout\n"
+                 "  bulwark copy ./app registry.example.com/other/app:1.2 --platform linux/amd64\n");
+  Choose(copy, v, "copy", &Values::copy);
   auto* why = root.add_subcommand("why", "Say what a registry decided about an image, and on what grounds");
   MustParse(why->add_option("image", v.why.image, "Registry reference")->required(), remote::ParseImageReference);
   AddFormat(why, v.why.format, {"table", "json"});
   AddLogin(why, v.why.login);
   Choose(why, v, "why", &Values::why);
+}
+
+void AddLogins(CLI::App& root, Values& v) {
+  auto* login = root.add_subcommand("login", "Log in to a registry and keep the log-in as docker does");
+  MustParse(login->add_option("registry", v.login.registry, "Its host, such as registry.example.com")->required(), ParseRegistryHost);
+  AddLogin(login, v.login.login);
+  Examples(login, "  bulwark login registry.example.com -u alice                     asks for the password\n"
+                  "  bulwark login registry.example.com -u robot --password-stdin < secret\n");
+  Choose(login, v, "login", &Values::login);
+  auto* logout = root.add_subcommand("logout", "Forget the log-in to a registry");
+  MustParse(logout->add_option("registry", v.logout.registry, "Its host")->required(), ParseRegistryHost);
+  Choose(logout, v, "logout", &Values::logout);
 }
 
 void AddUser(CLI::App& root, Values& v) {
@@ -309,6 +335,7 @@ Command ParseArguments(int argc, char** argv) {
   AddPolicy(root, values);
   AddException(root, values);
   AddCopies(root, values);
+  AddLogins(root, values);
   AddUser(root, values);
   AddSmall(root, values);
   const std::vector<std::string> words = Words(argc, argv);

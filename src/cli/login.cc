@@ -15,6 +15,8 @@ std::unique_ptr<net::HttpClient> Http(const Login& login) {
 
 }  // namespace
 
+const remote::Patience kPatience{.tries = 6, .sleep = nullptr};
+
 Status ReadLoginPassword(Login& login) {
   if (login.username.empty()) return {};
   if (login.password_stdin) {
@@ -32,6 +34,10 @@ Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& hos
 
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login) {
   BW_TRY(auto credentials, CredentialsFor(reference.host, login));
+  return NewSession(reference, login, std::move(credentials));
+}
+
+std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials) {
   return std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
 }
 

@@ -108,6 +108,7 @@ std::string IndexOf(const remote::FetchedManifest& manifest, const std::string& 
 Status Pull(const CopyArguments& a) {
   BW_TRY(auto reference, remote::ParseImageReference(a.from));
   BW_TRY(auto session, OpenSession(reference, a.login));
+  session->client.SetPatience(kPatience);
   BW_TRY(auto manifest, session->client.GetManifest(reference.api_reference()));
   BW_CHECK(MakeDirectories(a.to + "/blobs/sha256"));
   BW_CHECK(MakeDirectories(a.to + "/blobs/sha512"));
