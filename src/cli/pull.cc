@@ -73,6 +73,7 @@ class Puller {
     std::uint64_t done = 0;
     return Save(blob.digest, [&](int fd) {
       return client_.GetBlob(blob.digest, [&](ByteSpan bytes) -> Status {
+        if (bytes.size() > blob.size - done) return Error{Errc::kDigest, "the registry sends more than " + blob.digest.str() + " has"};
         BW_CHECK(WriteTo(fd, bytes));
         progress_.Update(done += bytes.size(), blob.size, blob.digest.short_str());
         return {};

@@ -234,7 +234,9 @@ TEST(Referrers, AreReadPageByPageOnTheSameHost) {
     Link link(registry.host());
     auto got = link.client.Referrers(*Digest::Parse(DigestOf("x")));
     EXPECT_EQ(got.ok(), next[0] == '/');
-    if (got.ok()) EXPECT_EQ((*got)->size(), 2u);
+    if (got.ok()) {
+      EXPECT_EQ((*got)->size(), 2u);
+    }
   }
   TestServer endless([&](const TestRequest& request) { return TestAnswer{200, {{"Link", "<" + request.target + ">; rel=\"next\""}}, index + DigestOf("x") + "\"}]}", {}}; });
   EXPECT_EQ(Link(endless.host()).client.Referrers(*Digest::Parse(DigestOf("x"))).error().code, Errc::kLimit);
