@@ -206,6 +206,28 @@ TEST(Copy, ThroughALayoutAndBack) {
   EXPECT_EQ(*ReadFile(folder.path + "/index.json", 1 << 20), *ReadFile(second.path + "/index.json", 1 << 20));
 }
 
+TEST(Layout, WhichEntryIsTheImage) {
+  Folder folder;
+  TestRegistry from;
+  Author a{from, "a"};
+  const std::string one = a.Image("layer one", "", "v1"), two = a.Image("layer two", "", "v2");
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v1", "v1").ok());
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v1", "latest").ok());
+  auto files = DirectoryFiles(folder.path);
+  ASSERT_TRUE(TopManifest(*files).ok());  // two names of one image
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v2", "v2").ok());
+  auto unclear = TopManifest(*files);
+  EXPECT_EQ(unclear.error().code, Errc::kUnsupported);
+  EXPECT_NE(unclear.error().message.find("v1, v2"), std::string::npos) << unclear.error().message;
+  // A name moves; what had it stays where it is.
+  ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v2", "v1").ok());
+  auto named = LayoutSource(*files)->Manifest("v1");
+  ASSERT_TRUE(named.ok());
+  EXPECT_EQ(named->bytes, two);
+  EXPECT_EQ(LayoutSource(*files)->Manifest("latest")->bytes, one);
+  EXPECT_EQ(LayoutSource(*files)->Manifest(DigestOf(one))->bytes, one);
+}
+
 TEST(Copy, RepairsADamagedLayoutAndRefusesItAsSource) {
   TestRegistry from, to;
   Author{from, "a"}.Image("some layer", "", "v1");

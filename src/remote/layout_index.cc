@@ -39,6 +39,12 @@ bool HasSubject(const ImageFiles& files, const formats::Descriptor& d) {
   return document && document->subject;
 }
 
+// Under another name; what states another platform is another choice.
+bool SameImage(const formats::Descriptor& a, const formats::Descriptor& b) {
+  auto platform = [](const formats::Descriptor& d) { return d.platform ? d.platform->str() : std::string(); };
+  return a.digest == b.digest && platform(a) == platform(b);
+}
+
 std::string Listed(const std::vector<LayoutEntry>& entries) {
   std::string out;
   for (std::size_t i = 0; i < entries.size() && i < 20; ++i)
@@ -78,7 +84,7 @@ Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<Layou
   }
   std::vector<LayoutEntry> images;
   for (const auto& entry : entries) {
-    bool known = std::any_of(images.begin(), images.end(), [&](const LayoutEntry& e) { return e.descriptor.digest == entry.descriptor.digest; });
+    bool known = std::any_of(images.begin(), images.end(), [&](const LayoutEntry& e) { return SameImage(e.descriptor, entry.descriptor); });
     if (!known && !BelongsToAnother(entry.name)) images.push_back(entry);
   }
   if (images.size() > 1) std::erase_if(images, [&](const LayoutEntry& e) { return e.name.empty() && HasSubject(files, e.descriptor); });
