@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -62,11 +63,24 @@ void Choose(CLI::App* app, Values& values, const std::string& verb, T Values::*f
   app->callback([&values, verb, field] { values.chosen = {verb, values.*field}; });
 }
 
+// A file that is not there would only be told as a failure of TLS.
+void AddConnection(CLI::App* app, Login& login, const std::string& prefix, const std::string& whose) {
+  app->add_flag("--" + prefix + "plain-http", login.plain_http, "Talk HTTP without TLS" + whose + ", log-ins included (loopback addresses always do)");
+  app->add_option("--" + prefix + "ca-file", login.ca_file, "Trust this certificate authority as well" + whose + " (PEM)")->check(CLI::ExistingFile);
+  MustParse(app->add_option("--" + prefix + "token-host", login.token_host, "Host of the token service" + whose + ", if it is another one than the registry's: it may get the password too"), ParseRegistryHost);
+}
+
 void AddLogin(CLI::App* app, Login& login) {
   app->add_option("--username,-u", login.username, "Log in as this user (else: Docker's and podman's stored log-ins)");
   app->add_flag("--password-stdin", login.password_stdin, "Read the password from standard input")->needs("--username");
-  app->add_flag("--plain-http", login.plain_http, "Talk HTTP without TLS (loopback addresses always do)");
-  app->add_option("--ca-file", login.ca_file, "Trust this certificate authority as well (PEM)");
+  AddConnection(app, login, "", "");
+}
+
+// "linux/amd64" or "linux/arm64/v8".
+Status CheckPlatform(const std::string& text) {
+  const auto parts = Split(text, '/');
+  const bool fits = (parts.size() == 2 || parts.size() == 3) && std::none_of(parts.begin(), parts.end(), [](auto part) { return part.empty(); });
+  return fits ? Status() : Status(Errc::kInvalid, "'" + text + "' is no platform; write it as in linux/amd64");
 }
 
 void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string>& choices, const std::string& in_a_pipe = "json") {
@@ -197,12 +211,16 @@ void AddCopies(CLI::App& root, Values& v) {
   Choose(pull, v, "pull", &Values::pull);
   auto* copy = root.add_subcommand("copy", "Copy an image with all that belongs to it, between registries, layouts and archives");
   copy->add_option("from", v.copy.from, "Registry reference, OCI layout, OCI or docker archive; oci:PATH[:TAG] and docker://IMAGE say which")->required();
-  copy->add_option("to", v.copy.to, "Registry reference, or OCI layout as ./PATH[:TAG] or oci:PATH[:TAG]")->required();
-  copy->add_option("--platform", v.copy.platforms, "Of a multi-platform image only these, such as linux/amd64,linux/arm64")->delimiter(',')->allow_extra_args(false)->type_name("PLATFORM,...");
+  copy->add_option("to", v.copy.to, "Registry reference, or OCI layout as ./PATH[:TAG] or oci:PATH[:TAG]; without a tag it gets the source's")->required();
+  MustParse(copy->add_option("--platform", v.copy.platforms, "Of a multi-platform image only these, such as linux/amd64,linux/arm64")
+                ->delimiter(',')->allow_extra_args(false)->type_name("PLATFORM,..."), CheckPlatform);
   copy->add_flag("--no-referrers", v.copy.no_referrers, "Leave signatures, SBOMs and attestations behind");
   copy->add_option("--jobs,-j", v.copy.jobs, "Blobs at once (default 4)")->check(CLI::Range(1, 32));
-  AddLogin(copy, v.copy.login);
-  copy->add_option("--from-username", v.copy.from_username, "Log in to the source as this user; --username is for the target, or for the only registry. Its password is the next line");
+  copy->add_option("--username,-u", v.copy.login.username, "Log in to the target, or to the only registry there is, as this user (else: Docker's and podman's stored log-ins)");
+  copy->add_option("--from-username", v.copy.from_login.username, "Log in to the source as this user");
+  copy->add_flag("--password-stdin", v.copy.login.password_stdin, "Read passwords from standard input, a line each: of --username, then of --from-username");
+  AddConnection(copy, v.copy.login, "", " at the target, or the only registry there is");
+  AddConnection(copy, v.copy.from_login, "from-", " at the source");
   Examples(copy, "  bulwark copy docker.io/library/debian:12 registry.example.com/base/debian:12\n"
                  "  bulwark copy registry.example.com/team/app:1.2 ./app            into an OCI layout\n"
                  "  bulwark copy ./app registry.example.com/other/app:1.2 --platform linux/amd64\n");

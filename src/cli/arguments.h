@@ -17,6 +17,7 @@ struct Login {
   bool password_stdin = false;
   bool plain_http = false;   // loopback hosts are plain anyway
   std::string ca_file;
+  std::string token_host;    // of a token service elsewhere that may get the password
 };
 
 struct ServeArguments { std::string listen, data, config, database, tls_certificate, tls_key, external_url; };
@@ -52,11 +53,11 @@ struct ExceptionArguments {
 struct CopyArguments { std::string from, to; Login login; };   // push and pull
 
 struct TransferArguments {  // copy
-  std::string from, to, from_username;
+  std::string from, to;
   std::vector<std::string> platforms;
   std::uint64_t jobs = 4;
   bool no_referrers = false;
-  Login login;
+  Login login, from_login;
 };
 
 struct LoginArguments { std::string registry; Login login; };   // login and logout

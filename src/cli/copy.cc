@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "cli/copy_logins.h"
 #include "cli/copy_place.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
@@ -44,22 +45,7 @@ struct Opened {
   remote::CopyEnds ends;
 };
 
-// A log-in of its own for each end: a password goes only to the registry that it was given for.
-struct Logins {
-  Login from, to;
-};
-
-Result<Logins> LoginsFor(const TransferArguments& a, const CopyPlace& from, const CopyPlace& to) {
-  Logins out{a.login, a.login};
-  const bool for_source = from.image && (!to.image || to.image->host == from.image->host);
-  if (!for_source) out.from.username = out.from.password = "";
-  if (!to.image) out.to.username = out.to.password = "";
-  if (a.from_username.empty()) return out;
-  if (!from.image) return Error{Errc::kInvalid, "--from-username is for a registry as source"};
-  out.from.username = a.from_username;
-  BW_CHECK(ReadLoginPassword(out.from));
-  return out;
-}
+std::string ReferenceOf(const CopyPlace& from) { return from.image ? from.image->api_reference() : from.tag; }
 
 Session& AddSession(Opened& opened, const remote::ImageReference& image, const Login& login, const std::optional<remote::Credentials>& credentials, bool first) {
   opened.sessions.push_back(NewSession(image, login, credentials));
@@ -124,12 +110,13 @@ Status OpenTargets(Opened& opened, const CopyPlace& from, const CopyPlace& to, c
   return {};
 }
 
-// Tag that the image gets: the one that was written, else the source's.
-Result<std::string> TagFor(const CopyPlace& from, const CopyPlace& to) {
-  if (to.image && to.image->digest) return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
-  if (to.image) return to.image->tag;
+// Tag that the image gets: the one that was written, else the name that the source has for it. Of a digest: none.
+Result<std::string> TagFor(const CopyPlace& from, const CopyPlace& to, const Opened& opened, Watcher& watcher) {
   if (!to.tag.empty()) return to.tag;
-  return from.image ? from.image->tag : from.tag;
+  BW_TRY(std::string name, opened.ends.sources.front()->NameOf(ReferenceOf(from)));
+  const std::string tag = to.image ? remote::TagOf(name) : name;
+  if (tag.empty() && to.image) watcher.Note("no tag is written, because none was named: the image will be there under its digest");
+  return tag;
 }
 
 void Say(const remote::CopyReport& report) {
@@ -138,17 +125,16 @@ void Say(const remote::CopyReport& report) {
            std::to_string(report.mounted) + " mounted; " + std::to_string(report.manifests) + " manifests");
 }
 
-Status CopyImage(const TransferArguments& a, const CopyPlace& from, const CopyPlace& to) {
-  BW_TRY(std::string tag, TagFor(from, to));
-  BW_TRY(Logins logins, LoginsFor(a, from, to));
+Status CopyImage(const TransferArguments& a, const CopyPlace& from, const CopyPlace& to, const CopyLogins& logins) {
   Opened opened;
   BW_CHECK(OpenSources(opened, from, logins.from, a.jobs));
   BW_CHECK(OpenTargets(opened, from, to, logins.to));
+  Watcher watcher;
+  BW_TRY(std::string tag, TagFor(from, to, opened, watcher));
   remote::CopyOptions options;
   options.referrers = !a.no_referrers;
   options.platforms = a.platforms;
-  Watcher watcher;
-  BW_TRY(auto report, remote::Copy(opened.ends, from.image ? from.image->api_reference() : from.tag, tag, options, watcher));
+  BW_TRY(auto report, remote::Copy(opened.ends, ReferenceOf(from), tag, options, watcher));
   watcher.Done();
   Say(report);
   std::string digests;
@@ -163,7 +149,9 @@ int RunCopy(const TransferArguments& a) {
   if (!from) return FailUsage(from.error());
   auto to = ParseCopyTarget(a.to);
   if (!to) return FailUsage(to.error());
-  auto status = CopyImage(a, *from, *to);
+  auto logins = LoginsFor(a, *from, *to);
+  if (!logins) return FailUsage(logins.error());
+  auto status = CopyImage(a, *from, *to, *logins);
   return status ? kPass : FailAtRegistry(status.error());
 }
 

@@ -30,8 +30,22 @@ CopyPlace SplitPath(std::string_view text) {
 Result<CopyPlace> Registry(std::string_view text) {
   BW_TRY(auto image, remote::ParseImageReference(text));
   CopyPlace out;
+  out.tag = image.tag;
   out.image = std::move(image);
   return out;
+}
+
+// A tag that nobody wrote must not move `latest` there.
+Result<CopyPlace> Target(CopyPlace place, std::string_view text) {
+  if (place.image && place.image->digest) return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
+  const auto slash = text.rfind('/');
+  const bool tagged = text.find(':', slash == std::string_view::npos ? 0 : slash) != std::string_view::npos;
+  if (place.image && !tagged) place.tag.clear();
+  if (place.image) place.image->tag = place.tag;
+  // A name of a layout goes where tags go one day.
+  if (!place.image && !place.tag.empty() && !remote::IsTag(place.tag))
+    return Error{Errc::kInvalid, "'" + Printable(place.tag, 200) + "' is no tag; those are of letters, digits, '_', '.', '-'"};
+  return place;
 }
 
 // What a scheme says; nullopt: there is none.
@@ -67,14 +81,14 @@ Result<CopyPlace> ParseCopyTarget(std::string_view text) {
   if (text.starts_with("oci-archive:") || text.starts_with("docker-archive:"))
     return Error{Errc::kInvalid, "archives are read, not written; copy into a layout and pack that with tar"};
   BW_TRY(auto named, BySchema(text));
-  if (named) return *std::move(named);
+  if (named) return Target(*std::move(named), text);
   CopyPlace split = SplitPath(text);
-  if (text.starts_with("/") || text.starts_with(".") || IsDirectory(split.path)) return split;
+  if (text.starts_with("/") || text.starts_with(".") || IsDirectory(split.path)) return Target(std::move(split), text);
   BW_TRY(auto out, Registry(text));
   const bool names_host = text.size() > out.image->host.size() && text.find('/') != std::string_view::npos && out.image->host != "docker.io";
   if (!names_host && !text.starts_with("docker.io/"))
     return Error{Errc::kInvalid, "'" + Printable(text, 400) + "' names no registry; write ./" + Printable(text, 400) + " for a layout, or the registry's host"};
-  return out;
+  return Target(std::move(out), text);
 }
 
 }  // namespace bulwark::cli

@@ -10,6 +10,9 @@ namespace {
 
 std::string Show(const Result<CopyPlace>& place) {
   if (!place) return "error";
+  if (place->image) {
+    EXPECT_EQ(place->tag, place->image->tag);
+  }
   return place->image ? "registry " + place->image->str() : "path " + place->path + " tag " + place->tag;
 }
 
@@ -34,7 +37,11 @@ TEST(CopyPlace, Targets) {
   EXPECT_EQ(Show(ParseCopyTarget("oci:out:v1")), "path out tag v1");
   EXPECT_EQ(Show(ParseCopyTarget("/a:b/out")), "path /a:b/out tag ");
   EXPECT_EQ(Show(ParseCopyTarget("localhost:5000/a/b:v1")), "registry localhost:5000/a/b:v1");
-  EXPECT_EQ(Show(ParseCopyTarget("docker.io/me/app")), "registry docker.io/me/app:latest");
+  EXPECT_EQ(Show(ParseCopyTarget("docker.io/me/app")), "registry docker.io/me/app");  // no tag: `latest` is not moved unasked
+  EXPECT_EQ(Show(ParseCopyTarget("localhost:5000/a/b")), "registry localhost:5000/a/b");
+  EXPECT_EQ(Show(ParseCopyTarget("docker://localhost:5000/a/b:latest")), "registry localhost:5000/a/b:latest");
+  EXPECT_EQ(Show(ParseCopyTarget("oci:out:v1 2")), "error");
+  EXPECT_EQ(Show(ParseCopyTarget("localhost:5000/a/b@sha256:" + std::string(64, 'a'))), "error");
   for (const char* unclear : {"out", "out/layout", "app:v1", "oci-archive:x.tar", "docker-archive:x.tar", ""}) EXPECT_EQ(Show(ParseCopyTarget(unclear)), "error") << unclear;
 }
 

@@ -24,6 +24,7 @@ Status ReadLoginPassword(Login& login) {
   } else {
     BW_TRY(login.password, ReadPassword("Password of " + login.username + ": "));
   }
+  if (login.password.ends_with('\r')) login.password.pop_back();  // a file with the line ends of Windows
   return {};
 }
 
@@ -38,7 +39,9 @@ Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& refer
 }
 
 std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials) {
-  return std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+  auto out = std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+  out->client.SetTokenHost(login.token_host);
+  return out;
 }
 
 Result<remote::ImageReference> ParseRegistryHost(std::string_view registry) {

@@ -34,8 +34,10 @@ Status LogIn(const std::string& registry, const Login& login) {
 
 Status LogOut(const std::string& registry) {
   BW_TRY(auto reference, ParseRegistryHost(registry));
-  BW_TRY(bool forgot, remote::ForgetLogin(reference.host));
-  NoteLine(forgot ? "forgot the log-in to " + reference.host : "no log-in to " + reference.host + " was kept");
+  BW_TRY(auto where, remote::ForgetLogin(reference.host));
+  std::string files;
+  for (const auto& file : where) files += (files.empty() ? "" : " and ") + file;
+  NoteLine(where.empty() ? "no log-in to " + reference.host + " was kept" : "forgot the log-in to " + reference.host + " (" + files + ")");
   return {};
 }
 

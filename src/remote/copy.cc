@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "base/sync.h"
@@ -19,8 +21,7 @@ class BlobCopier {
   }
 
   Status Run(CopyReport& report) {
-    std::vector<std::thread> threads;
-    for (std::size_t i = 1; i < std::min(ends_.sources.size(), blobs_.size()); ++i) threads.emplace_back([this, i] { Work(i); });
+    std::vector<std::thread> threads = Start(std::min(ends_.sources.size(), blobs_.size()));
     Work(0);
     for (auto& thread : threads) thread.join();
     MutexLock lock(mutex_);
@@ -32,13 +33,35 @@ class BlobCopier {
   }
 
  private:
+  // All but the first end's. A system that has no more threads is no reason to stop.
+  std::vector<std::thread> Start(std::size_t ends) {
+    std::vector<std::thread> out;
+    out.reserve(ends);
+    try {
+      for (std::size_t i = 1; i < ends; ++i) out.emplace_back([this, i] { Work(i); });
+    } catch (const std::system_error& e) {
+      MutexLock lock(mutex_);
+      watcher_.Note("only " + std::to_string(out.size() + 1) + " blobs at once: " + e.what());
+    }
+    return out;
+  }
+
   void Work(std::size_t end) {
     for (std::size_t i; !stop_ && (i = next_.fetch_add(1)) < blobs_.size();) {
-      Status copied = CopyBlob(*ends_.sources[end], *ends_.targets[end], blobs_[i]);
+      Status copied = Caught(end, blobs_[i]);
       if (copied) continue;
       MutexLock lock(mutex_);
       if (!failed_) failed_ = copied.error();
       stop_ = true;
+    }
+  }
+
+  // The edge of a thread: exhausted memory ends the copy, not the process.
+  Status Caught(std::size_t end, const formats::Descriptor& blob) {
+    try {
+      return CopyBlob(*ends_.sources[end], *ends_.targets[end], blob);
+    } catch (const std::exception& e) {
+      return {Errc::kUnavailable, "copy blob " + blob.digest.short_str() + ": " + e.what()};
     }
   }
 
@@ -108,8 +131,9 @@ Status PutManifests(CopyTarget& target, const CopyPlan& plan, CopyWatcher& watch
 
 Result<CopyReport> Copy(CopyEnds& ends, const std::string& from, const std::string& tag, const CopyOptions& options, CopyWatcher& watcher) {
   CopyTarget& target = *ends.targets.front();
-  auto has = [&](const formats::Descriptor& d) { return target.HasManifest(d); };
-  BW_TRY(CopyPlan plan, PlanCopy(*ends.sources.front(), from, tag, options, has, [&](std::string_view s) { watcher.Note(s); }));
+  const TargetView view{[&](const formats::Descriptor& d) { return target.HasManifest(d); }, [&](const std::string& t) { return target.Tagged(t); }};
+  BW_TRY(CopyPlan plan, PlanCopy(*ends.sources.front(), from, tag, options, view, [&](std::string_view s) { watcher.Note(s); }));
+  BW_CHECK(target.Expect(plan.manifests));
   CopyReport report;
   BW_CHECK(BlobCopier(ends, plan.blobs, watcher).Run(report));
   // From here on every blob is at the target: manifests can follow.

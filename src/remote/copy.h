@@ -39,7 +39,8 @@ struct CopyReport {
   std::uint64_t bytes = 0;      // of the blobs that were moved
 };
 
-// `from`: tag or digest, or empty for the only image of a layout; `tag` of the target, or empty: under its digest alone.
+// `from`: tag or digest, or empty for the only image of a layout; `tag` of the target, or empty: under its digest alone. Fewer
+// threads than ends are fine: where the system gives none, the caller's copies alone.
 // Can simply be called again after a failure: blobs that are at the target are not copied twice. The tag is written last, so
 // that whoever reads it finds everything there. kNotFound names the child that a sparse index lacks; kDenied carries the
 // sentence of the registry that refuses; kLimit: more manifests than a sane image has.

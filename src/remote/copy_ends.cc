@@ -20,16 +20,21 @@ std::string ReferrerJson(const CopiedManifest& manifest) {
   return out.EndObject().Take();
 }
 
-Status VerifyFile(const formats::Descriptor& blob, const OpenedFile& file) {
+Status VerifyFile(const formats::Descriptor& blob, const OpenedFile& file) { return CopyVerified(blob, file, -1, nullptr); }
+
+Status CopyVerified(const formats::Descriptor& blob, const OpenedFile& from, int to, const Moved& moved) {
   const Error wrong{Errc::kDigest, "the file of " + blob.digest.str() + " has other bytes than that; copy the image again"};
-  if (file.size != blob.size) return wrong;
+  if (from.size != blob.size) return wrong;
   crypto::Hasher hasher(blob.digest.algorithm() == DigestAlgorithm::kSha512 ? crypto::HashKind::kSha512 : crypto::HashKind::kSha256);
-  FileSource source(file.fd.get(), file.size);
+  FileSource source(from.fd.get(), from.size);
   Bytes buffer(1 << 18);
   for (;;) {
     BW_TRY(std::size_t n, source.Read(buffer));
     if (n == 0) break;
-    hasher.Update(ByteSpan(buffer).first(n));
+    const ByteSpan bytes = ByteSpan(buffer).first(n);
+    hasher.Update(bytes);
+    if (to >= 0) BW_CHECK(WriteAll(to, AsText(bytes)));
+    if (moved) BW_CHECK(moved(n));
   }
   return hasher.FinishDigest() == blob.digest ? Status() : wrong;
 }

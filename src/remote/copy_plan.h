@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +19,15 @@ struct CopyPlan {
   bool whole = true;                      // false: some platforms of an index, which stays behind
 };
 
-// Reads manifests only. `has`: whether the target holds a manifest already; `note`: sentences for a person.
+// What planning asks the target.
+struct TargetView {
+  std::function<Result<bool>(const formats::Descriptor&)> has;  // whether it holds a manifest already
+  std::function<Result<std::optional<FetchedManifest>>(const std::string& tag)> tagged;
+};
+
+// Reads manifests only. A signature's tag which at the target has something that would be lost is left as it is. `note`:
+// sentences for a person. kLimit: limits::kCopyManifests and those beside it.
 Result<CopyPlan> PlanCopy(CopySource& source, const std::string& from, const std::string& tag, const CopyOptions& options,
-                          const std::function<Result<bool>(const formats::Descriptor&)>& has, const std::function<void(std::string_view)>& note);
+                          const TargetView& target, const std::function<void(std::string_view)>& note);
 
 }  // namespace bulwark::remote

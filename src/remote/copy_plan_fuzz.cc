@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,14 +30,14 @@ class Documents final : public remote::CopySource {
     }
     return reference.empty() ? Fetched(parts_[0]) : Any(reference);
   }
-  Result<std::vector<formats::Descriptor>> Referrers(const Digest& subject) override {
-    std::vector<formats::Descriptor> out;
+  Result<std::string> NameOf(const std::string& reference) override { return reference; }
+  Result<remote::ReferrerList> Referrers(const Digest& subject, std::uint64_t most) override {
+    remote::ReferrerList out;
     BW_TRY(auto list, Any(subject.str()));
-    if (auto index = formats::ParseOciDocument(formats::kOciIndex, list.bytes)) out = index->manifests;
-    for (auto part : parts_) {
-      out.emplace_back();
-      out.back().digest = crypto::Sha256(AsBytes(part));
-    }
+    if (auto index = formats::ParseOciDocument(formats::kOciIndex, list.bytes))
+      for (const auto& d : index->manifests) out.digests.push_back(d.digest);
+    for (auto part : parts_) out.digests.push_back(crypto::Sha256(AsBytes(part)));
+    if (out.digests.size() > most) return Error{Errc::kLimit, "too many"};
     return out;
   }
   Result<remote::BlobBytes> Blob(const formats::Descriptor&, const remote::Spool&, const remote::Moved&) override { return Error{Errc::kNotFound, "none"}; }
@@ -58,15 +59,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Documents source({reinterpret_cast<const char*>(data), size});
     remote::CopyOptions options;
     if (some) options.platforms = {"linux/amd64"};
-    auto plan = remote::PlanCopy(source, "", "v1", options, [](const formats::Descriptor& d) { return Result<bool>(d.size % 2 == 0); }, [](std::string_view) {});
+    const remote::TargetView view{[](const formats::Descriptor& d) { return Result<bool>(d.size % 2 == 0); },
+                                  [&](const std::string& tag) -> Result<std::optional<remote::FetchedManifest>> {
+                                    auto present = tag.size() % 2 ? source.Manifest(tag + "x") : source.Manifest("");
+                                    if (!present) return std::optional<remote::FetchedManifest>();
+                                    return std::optional(*std::move(present));
+                                  }};
+    auto plan = remote::PlanCopy(source, "", "v1", options, view, [](std::string_view) {});
     if (!plan) continue;
-    std::set<Digest> written, blobs;
+    std::set<Digest> written, blobs, planned;
+    for (const auto& m : plan->manifests) planned.insert(m.manifest.digest);
     for (const auto& blob : plan->blobs)
       if (!blobs.insert(blob.digest).second) std::abort();  // each once
     for (const auto& m : plan->manifests) {
-      for (const auto& layer : m.document.layers)
+      auto document = formats::ParseOciDocument(m.manifest.media_type, m.manifest.bytes);
+      if (!document) std::abort();
+      for (const auto& layer : document->layers)
         if (!blobs.contains(layer.digest)) std::abort();  // nothing is left out
-      if (m.tag.empty() && !written.insert(m.manifest.digest).second) std::abort();
+      if (plan->whole)
+        for (const auto& child : document->manifests)  // each after its children
+          if (child.media_type.starts_with("application/vnd.") && options.platforms.empty() && planned.contains(child.digest) && !written.contains(child.digest)) std::abort();
+      if (!written.insert(m.manifest.digest).second && m.tag.empty()) std::abort();
     }
     if (plan->whole && plan->manifests.back().tag != "v1") std::abort();  // the tag comes last
     if (!plan->whole)

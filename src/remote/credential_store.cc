@@ -1,42 +1,50 @@
 #include "remote/credential_store.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "base/byte_source.h"
+#include "base/folder.h"
+#include "base/limits.h"
 #include "base/strings.h"
-#include "base/unique_fd.h"
 #include "formats/json.h"
 
 namespace bulwark::remote {
 namespace {
 
-constexpr std::uint64_t kConfigLimit = 1 << 20;
+constexpr std::chrono::seconds kPatience{10};  // another log-in that is being kept
 
-Result<std::string> ConfigFile() {
-  const char* folder = std::getenv("DOCKER_CONFIG");
-  const char* home = std::getenv("HOME");
-  std::string path;
-  if (folder && *folder) path = folder;
-  else if (home && *home) path = std::string(home) + "/.docker";
-  else return Error{Errc::kNotFound, "neither DOCKER_CONFIG nor HOME says where log-ins are kept"};
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError("make directory " + path);
-  path += "/config.json";
-  // A link, as people have who keep their files in a repository, stays one.
-  if (char* real = ::realpath(path.c_str(), nullptr)) {
-    path = real;
-    std::free(real);
-  }
-  return path;
+// A link, as people have who keep their files in a repository, stays one.
+std::string Resolved(const std::string& path) {
+  char* real = ::realpath(path.c_str(), nullptr);
+  std::string out = real ? real : path;
+  std::free(real);
+  return out;
+}
+
+std::string FolderOf(const std::string& path) {
+  auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Held while a file in `folder` is read and replaced. Some network file systems lock no directories: there it is as with docker,
+// which locks nothing.
+Result<Folder> Locked(const std::string& folder) {
+  BW_TRY(Folder out, Folder::Open(folder));
+  Status locked = LockFile(out.fd(), kPatience);
+  if (!locked && locked.error().code == Errc::kConflict) return locked.error().Wrap(folder);
+  return out;
 }
 
 Result<formats::json::object> ReadConfig(const std::string& path) {
-  auto text = ReadFile(path, kConfigLimit);
+  auto text = ReadFile(path, limits::kLoginFileBytes);
   if (!text && text.error().code == Errc::kNotFound) return formats::json::object();
   if (!text) return text.error();
   auto value = formats::ParseJson(*text, {.case_twins = formats::CaseTwins::kAllow});
@@ -95,10 +103,32 @@ bool EraseAuths(formats::json::object& config, const std::string& host) {
   return erased;
 }
 
+// Adds to `where` if the file or its helper had one.
+Status ForgetIn(const std::string& path, const std::string& host, const HelperCall& helper, std::vector<std::string>& where) {
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  BW_TRY(Folder lock, Locked(FolderOf(path)));
+  BW_TRY(auto config, ReadConfig(path));
+  BW_TRY(std::string name, HelperFor(config, host));
+  if (!name.empty()) {
+    auto answer = helper(name, "erase", CredentialKey(host));
+    if (!answer && answer.error().code != Errc::kNotFound) return answer.error();
+    if (answer) where.push_back("docker-credential-" + name);
+  }
+  if (!EraseAuths(config, host)) return {};
+  BW_CHECK(WriteConfig(path, std::move(config)));
+  where.push_back(path);
+  return {};
+}
+
 }  // namespace
 
 Result<KeptLogin> KeepLogin(const std::string& host, const Credentials& credentials, const HelperCall& helper) {
-  BW_TRY(std::string path, ConfigFile());
+  const auto files = LoginFiles();
+  if (files.empty()) return Error{Errc::kNotFound, "neither DOCKER_CONFIG nor HOME says where log-ins are kept"};
+  const std::string path = Resolved(files.front());
+  const std::string folder = FolderOf(path);
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR) return ErrnoError("make directory " + folder);
+  BW_TRY(Folder lock, Locked(folder));
   BW_TRY(auto config, ReadConfig(path));
   BW_TRY(std::string name, HelperFor(config, host));
   if (!name.empty()) {
@@ -116,21 +146,14 @@ Result<KeptLogin> KeepLogin(const std::string& host, const Credentials& credenti
   return KeptLogin{path, true};
 }
 
-Result<bool> ForgetLogin(const std::string& host, const HelperCall& helper) {
-  BW_TRY(std::string path, ConfigFile());
-  BW_TRY(auto config, ReadConfig(path));
-  BW_TRY(std::string name, HelperFor(config, host));
-  bool forgot = false;
-  if (!name.empty()) {
-    auto answer = helper(name, "erase", CredentialKey(host));
-    if (!answer && answer.error().code != Errc::kNotFound) return answer.error();
-    forgot = answer.ok();
+Result<std::vector<std::string>> ForgetLogin(const std::string& host, const HelperCall& helper) {
+  std::vector<std::string> where;
+  for (const auto& file : LoginFiles()) {
+    const std::string path = Resolved(file);
+    auto forgot = ForgetIn(path, host, helper, where);
+    if (!forgot) return forgot.error().Wrap(path);
   }
-  if (EraseAuths(config, host)) {
-    BW_CHECK(WriteConfig(path, std::move(config)));
-    forgot = true;
-  }
-  return forgot;
+  return where;
 }
 
 }  // namespace bulwark::remote

@@ -1,9 +1,11 @@
 #pragma once
-// Keeps registry log-ins as Docker does: with the helper that $DOCKER_CONFIG/config.json (else ~/.docker/config.json) names in
-// credHelpers or credsStore, else in its `auths`. Everything else in that file stays.
+// Keeps registry log-ins as Docker does: with the helper that the first of LoginFiles() ($DOCKER_CONFIG/config.json, else
+// ~/.docker/config.json) names in credHelpers or credsStore, else in its `auths`. Everything else in that file stays. The folder is
+// locked meanwhile: of two log-ins at once both are kept.
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "remote/credentials.h"
@@ -18,9 +20,9 @@ struct KeptLogin {
   bool clear_text = false;  // base64 in a file that only its owner can read
 };
 
-// kNotFound: neither DOCKER_CONFIG nor HOME is set; kInvalid: the file is no JSON object; kUnavailable: the helper failed.
+// kNotFound: nothing says where; kInvalid: the file is no JSON object; kUnavailable: the helper failed.
 Result<KeptLogin> KeepLogin(const std::string& host, const Credentials& credentials, const HelperCall& helper = AskCredentialHelper);
-// False: there was none.
-Result<bool> ForgetLogin(const std::string& host, const HelperCall& helper = AskCredentialHelper);
+// In all of LoginFiles(), so that no other one is found afterwards; where it was, which is nowhere if there was none.
+Result<std::vector<std::string>> ForgetLogin(const std::string& host, const HelperCall& helper = AskCredentialHelper);
 
 }  // namespace bulwark::remote

@@ -14,8 +14,6 @@
 namespace bulwark::remote {
 namespace {
 
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
-
 std::string NameOf(const formats::json::value& entry) {
   const auto* object = entry.if_object();
   const auto* annotations = object ? object->if_contains("annotations") : nullptr;

@@ -2,6 +2,7 @@
 // index.json of an OCI layout (image-spec image-layout.md): which of its entries is the image.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -10,6 +11,8 @@
 #include "remote/registry_client.h"
 
 namespace bulwark::remote {
+
+inline constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";  // image-spec annotations.md
 
 struct LayoutEntry {
   formats::Descriptor descriptor;

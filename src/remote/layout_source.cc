@@ -1,8 +1,7 @@
 // An OCI layout and a docker archive as sources of a copy.
 #include <algorithm>
 #include <map>
-
-#include <unistd.h>
+#include <set>
 
 #include <boost/json/object.hpp>
 
@@ -27,25 +26,34 @@ class Layout final : public CopySource {
     return ReadDocument(files_, entry.descriptor);
   }
 
-  // oras lists referrers in index.json without a name, regctl under the fallback tag: both count.
-  Result<std::vector<formats::Descriptor>> Referrers(const Digest& subject) override {
+  Result<std::string> NameOf(const std::string& reference) override {
     BW_CHECK(Load());
-    std::vector<formats::Descriptor> out;
-    for (const auto& entry : *entries_) {
-      BW_TRY(auto of, SubjectOf(entry.descriptor));
-      if (of && *of == subject) out.push_back(entry.descriptor);
-      if (entry.name != FallbackTag(subject)) continue;
-      BW_TRY(auto index, ReadDocument(files_, entry.descriptor));
-      BW_TRY(auto document, formats::ParseOciDocument(index.media_type, index.bytes));
-      out.insert(out.end(), document.manifests.begin(), document.manifests.end());
+    if (Digest::Parse(reference)) return std::string();
+    BW_TRY(auto entry, ChooseEntry(files_, *entries_, reference));
+    return entry.name;
+  }
+
+  // oras lists referrers in index.json without a name, regctl under the fallback tag: both count.
+  Result<ReferrerList> Referrers(const Digest& subject, std::uint64_t most) override {
+    BW_CHECK(Load());
+    LoadSubjects();
+    ReferrerList out;
+    std::swap(out.notes, notes_);  // once
+    if (auto found = referrers_.find(subject); found != referrers_.end()) out.digests = found->second;
+    const std::string tag = FallbackTag(subject);
+    for (auto [it, end] = lists_.equal_range(tag); it != end; ++it) {
+      BW_TRY(auto index, ReadDocument(files_, it->second));
+      auto document = formats::ParseOciDocument(index.media_type, index.bytes);
+      if (!document) return document.error().Wrap("the entry " + tag + " of index.json");
+      for (const auto& d : document->manifests) out.digests.push_back(d.digest);
     }
+    if (out.digests.size() > most) return Error{Errc::kLimit, "more than " + std::to_string(most) + " manifests refer to " + subject.short_str()};
     return out;
   }
 
   Result<BlobBytes> Blob(const formats::Descriptor& blob, const Spool&, const Moved&) override {
     BlobBytes out;
     BW_TRY(out.file, files_.Open(BlobFile(blob.digest)));
-    BW_CHECK(VerifyFile(blob, out.file));
     return out;
   }
 
@@ -54,6 +62,25 @@ class Layout final : public CopySource {
     if (entries_) return {};
     BW_TRY(entries_, LayoutEntries(files_));
     return {};
+  }
+
+  // Once. An entry that has nothing to do with the image does not stop its copy, even if it cannot be read; what might have
+  // been a signature is told.
+  void LoadSubjects() {
+    if (subjects_known_) return;
+    subjects_known_ = true;
+    std::set<Digest> seen;
+    for (const auto& entry : *entries_) {
+      if (!entry.name.empty()) lists_.emplace(entry.name, entry.descriptor);
+      if (!seen.insert(entry.descriptor.digest).second) continue;
+      auto manifest = ReadDocument(files_, entry.descriptor);
+      if (!manifest) {
+        if (manifest.error().code != Errc::kNotFound) notes_.push_back("the layout's " + entry.descriptor.digest.str() + " cannot be read, and is left behind if it refers to the image: " + manifest.error().message);
+        continue;
+      }
+      auto document = formats::ParseOciDocument(manifest->media_type, manifest->bytes);  // what is no manifest has no subject
+      if (document && document->subject) referrers_[document->subject->digest].push_back(entry.descriptor.digest);
+    }
   }
 
   // The file says itself what it is, where no entry does.
@@ -72,23 +99,12 @@ class Layout final : public CopySource {
     return manifest;
   }
 
-  Result<std::optional<Digest>> SubjectOf(const formats::Descriptor& d) {
-    auto known = subjects_.find(d.digest);
-    if (known != subjects_.end()) return known->second;
-    auto manifest = ReadDocument(files_, d);
-    std::optional<Digest> subject;
-    if (!manifest && manifest.error().code != Errc::kNotFound) return manifest.error();
-    if (manifest) {
-      auto document = formats::ParseOciDocument(manifest->media_type, manifest->bytes);
-      if (document && document->subject) subject = document->subject->digest;
-    }
-    subjects_[d.digest] = subject;
-    return subject;
-  }
-
   const ImageFiles& files_;
   std::optional<std::vector<LayoutEntry>> entries_;
-  std::map<Digest, std::optional<Digest>> subjects_;
+  bool subjects_known_ = false;
+  std::map<Digest, std::vector<Digest>> referrers_;  // by subject
+  std::multimap<std::string, formats::Descriptor> lists_;  // by name
+  std::vector<std::string> notes_;
 };
 
 // What the layers of a docker archive are: plain tars, but some tools pack them.
@@ -121,6 +137,7 @@ class DockerArchive final : public CopySource {
     if (image.manifest) return {Errc::kNotFound, "no docker archive"};
     config_ = std::move(image.config);
     config_digest_ = image.config_digest;
+    name_ = image.name;
     formats::JsonWriter out;
     out.BeginObject().Field("schemaVersion", 2).Field("mediaType", formats::kOciManifest).Key("config").BeginObject();
     out.Field("mediaType", formats::kOciConfig).Field("digest", config_digest_.str()).Field("size", std::uint64_t{config_.size()}).EndObject();
@@ -142,27 +159,27 @@ class DockerArchive final : public CopySource {
     if (reference.empty() || reference == manifest_.digest.str()) return manifest_;
     return Error{Errc::kNotFound, "the archive has no " + reference};
   }
-  Result<std::vector<formats::Descriptor>> Referrers(const Digest&) override { return std::vector<formats::Descriptor>(); }
+  Result<std::string> NameOf(const std::string& reference) override { return reference.empty() ? name_ : std::string(); }
+  Result<ReferrerList> Referrers(const Digest&, std::uint64_t) override { return ReferrerList(); }
 
   Result<BlobBytes> Blob(const formats::Descriptor& blob, const Spool& spool, const Moved&) override {
     BlobBytes out;
     if (blob.digest == config_digest_) {
       BW_TRY(out.file.fd, spool());
       out.file.size = config_.size();
-      out.spooled = true;
-      if (::pwrite(out.file.fd.get(), config_.data(), config_.size(), 0) != static_cast<ssize_t>(config_.size())) return ErrnoError("write a temporary file");
+      out.spooled = out.verified = true;
+      BW_CHECK(WriteAll(out.file.fd.get(), config_));
       return out;
     }
     auto name = names_.find(blob.digest);
     if (name == names_.end()) return Error{Errc::kNotFound, "the archive has no " + blob.digest.str()};
     BW_TRY(out.file, files_.Open(name->second));
-    BW_CHECK(VerifyFile(blob, out.file));
     return out;
   }
 
  private:
   const ImageFiles& files_;
-  std::string config_;
+  std::string config_, name_;
   Digest config_digest_;
   FetchedManifest manifest_;
   std::map<Digest, std::string> names_;

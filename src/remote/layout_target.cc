@@ -1,5 +1,8 @@
-// An OCI layout directory as target of a copy. Files get their names only when they are whole; index.json is replaced last.
+// An OCI layout directory as target of a copy. Files get their names only when they are whole; index.json is replaced last, under
+// a lock, so that of two copies into one layout both are found.
 #include <cerrno>
+#include <optional>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,149 +13,249 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/byte_source.h"
+#include "base/folder.h"
 #include "base/limits.h"
 #include "formats/json.h"
 #include "remote/copy_ends.h"
+#include "remote/layout_index.h"
 #include "remote/local_image.h"
 
 namespace bulwark::remote {
 namespace {
 
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+constexpr const char* kPart = ".part-";  // in blobs/: what is not whole yet
 
-Status MakeDirectories(const std::string& path) {
-  for (std::size_t at = 1; at != std::string::npos;) {
-    at = path.find('/', at + 1);
-    std::string part = path.substr(0, at);
-    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoError("make directory " + part);
-  }
-  return {};
+std::string Text(const formats::json::value* value) { return value && value->if_string() ? std::string(value->get_string()) : std::string(); }
+std::string DigestOf(const formats::json::value& entry) { return entry.if_object() ? Text(entry.get_object().if_contains("digest")) : std::string(); }
+std::string NameOf(const formats::json::value& entry) {
+  const auto* annotations = entry.if_object() ? entry.get_object().if_contains("annotations") : nullptr;
+  return annotations && annotations->if_object() ? Text(annotations->get_object().if_contains(kRefName)) : std::string();
 }
 
-Status CopyBytes(const OpenedFile& from, int to, const Moved& moved) {
-  FileSource source(from.fd.get(), from.size);
-  Bytes buffer(1 << 18);
-  for (off_t at = 0;;) {
-    BW_TRY(std::size_t n, source.Read(buffer));
-    if (n == 0) return {};
-    if (::pwrite(to, buffer.data(), n, at) != static_cast<ssize_t>(n)) return ErrnoError("write the layout");
-    if (moved) BW_CHECK(moved(n));
-    at += static_cast<off_t>(n);
+Result<formats::json::value> EntryOf(const CopiedManifest& copied) {
+  BW_TRY(auto value, formats::ParseJson(ReferrerJson(copied), {.case_twins = formats::CaseTwins::kAllow}));
+  auto& entry = value.as_object();
+  if (!copied.document.subject) {
+    entry.erase("annotations");  // those of the manifest belong to lists of referrers only
+    if (copied.document.artifact_type.empty()) entry.erase("artifactType");
   }
+  if (copied.platform && !copied.platform->str().empty()) {
+    formats::json::object platform{{"architecture", copied.platform->architecture}, {"os", copied.platform->os}};
+    if (!copied.platform->variant.empty()) platform["variant"] = copied.platform->variant;
+    entry["platform"] = std::move(platform);
+  }
+  if (!copied.tag.empty()) {
+    if (!entry.contains("annotations")) entry["annotations"] = formats::json::object();
+    entry["annotations"].as_object()[kRefName] = copied.tag;
+  }
+  return value;
 }
+
+// Children are found through their index. What has a subject gets an entry without a name, as oras writes it.
+bool HasEntry(const CopiedManifest& m) { return m.role != Role::kChild || m.document.subject || !m.tag.empty(); }
 
 class Layout final : public CopyTarget {
  public:
-  explicit Layout(std::string path) : path_(std::move(path)) {}
+  Layout(std::string path, Entries present) : path_(std::move(path)), present_(present) {}
   ~Layout() override { DropPart(); }
+
+  Result<std::optional<FetchedManifest>> Tagged(const std::string& tag) override {
+    BW_TRY(bool there, Open());
+    if (!there) return std::optional<FetchedManifest>();
+    BW_TRY(auto index, PresentIndex());
+    for (const auto& entry : index["manifests"].as_array()) {
+      if (NameOf(entry) != tag) continue;
+      BW_TRY(Digest digest, Digest::Parse(DigestOf(entry)));
+      formats::Descriptor d;
+      d.digest = digest;
+      auto manifest = ReadDocument(*DirectoryFiles(path_), d);
+      if (!manifest && (manifest.error().code == Errc::kNotFound || manifest.error().code == Errc::kDigest)) break;  // nothing to lose
+      if (!manifest) return manifest.error();
+      return std::optional(*std::move(manifest));
+    }
+    return std::optional<FetchedManifest>();
+  }
+
+  Status Expect(const std::vector<CopiedManifest>& manifests) override {
+    BW_TRY(bool there, Open());
+    if (there) BW_CHECK(CheckVersion());
+    formats::json::array entries;
+    for (const auto& m : manifests) {
+      if (!HasEntry(m)) continue;
+      BW_TRY(auto entry, EntryOf(m));
+      entries.push_back(std::move(entry));
+    }
+    BW_CHECK(NewIndex(entries));
+    return {};
+  }
 
   // What a crash left with the right size need not have the right bytes.
   Result<bool> HasBlob(const formats::Descriptor& blob) override {
+    BW_TRY(bool there, Open());
+    if (!there) return false;
+    auto fd = root_->OpenPlain(BlobFile(blob.digest));
+    if (!fd && fd.error().code == Errc::kNotFound) return false;
+    if (!fd) return fd.error().Wrap(path_);
     OpenedFile file;
-    file.fd = UniqueFd(::open(PathOf(blob.digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat info {};
-    if (!file.fd || ::fstat(file.fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    if (::fstat(fd->get(), &info) != 0) return ErrnoError("stat " + BlobFile(blob.digest));
+    file.fd = *std::move(fd);
     file.size = static_cast<std::uint64_t>(info.st_size);
-    return VerifyFile(blob, file).ok();
+    Status same = VerifyFile(blob, file);
+    if (!same && same.error().code != Errc::kDigest) return same.error();
+    return same.ok();
   }
   Result<bool> MountBlob(const formats::Descriptor&) override { return false; }
 
   // A file without a name in the layout's own file system; where that is not possible, one that is removed on failure.
   Result<UniqueFd> MakeSpool() override {
     DropPart();
-    BW_CHECK(MakeDirectories(path_ + "/blobs"));
-    UniqueFd fd(::open((path_ + "/blobs").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
+    BW_CHECK(Make());
+    UniqueFd fd(::openat(blobs_->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
     if (fd) return fd;
-    part_ = path_ + "/blobs/.part-XXXXXX";
-    fd = UniqueFd(::mkostemp(part_.data(), O_CLOEXEC));
-    if (fd) return fd;
-    part_.clear();
-    return ErrnoError("make a file in " + path_);
+    return blobs_->MakeTemporary(kPart, part_);
   }
 
   Status PutBlob(const formats::Descriptor& blob, BlobBytes bytes, const Moved& moved) override {
-    if (bytes.spooled) return Name(bytes.file.fd.get(), blob.digest);
+    if (bytes.spooled && bytes.verified) return Name(bytes.file.fd.get(), blob.digest);
     BW_TRY(UniqueFd fd, MakeSpool());
-    BW_CHECK(CopyBytes(bytes.file, fd.get(), moved));
+    BW_CHECK(CopyVerified(blob, bytes.file, fd.get(), moved));
     return Name(fd.get(), blob.digest);
   }
 
   Result<bool> HasManifest(const formats::Descriptor& manifest) override { return HasBlob(manifest); }
 
   Result<std::string> PutManifest(const CopiedManifest& copied) override {
-    BW_TRY(UniqueFd fd, MakeSpool());
-    const auto& bytes = copied.manifest.bytes;
-    if (::pwrite(fd.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return ErrnoError("write the layout");
-    BW_CHECK(Name(fd.get(), copied.manifest.digest));
-    // Children are found through their index. What has a subject gets an entry without a name, as oras writes it.
-    if (copied.role != Role::kChild || copied.document.subject || !copied.tag.empty()) BW_CHECK(AddEntry(copied));
+    formats::Descriptor d;
+    d.digest = copied.manifest.digest;
+    d.size = copied.manifest.bytes.size();
+    BW_TRY(bool there, HasBlob(d));
+    if (!there) {
+      BW_TRY(UniqueFd fd, MakeSpool());
+      BW_CHECK(WriteAll(fd.get(), copied.manifest.bytes));
+      BW_CHECK(Name(fd.get(), d.digest));
+    }
+    if (!HasEntry(copied)) return std::string();
+    BW_TRY(auto entry, EntryOf(copied));
+    entries_.push_back(std::move(entry));
     return std::string();
   }
 
   Status PutReferrers() override { return {}; }
 
   Status Finish() override {
-    BW_TRY(auto index, PresentIndex());
-    formats::json::array kept;
-    for (auto& entry : index["manifests"].as_array()) if (!Replaced(entry)) kept.push_back(std::move(entry));
-    for (auto& entry : entries_) kept.push_back(std::move(entry));
+    BW_CHECK(Make());
+    BW_TRY(UniqueFd lock, Lock());
+    BW_TRY(std::string index, NewIndex(entries_));
+    // Names of files first, then what names them: after a power cut the index finds all it lists.
+    for (const char* name : {"sha256", "sha512"}) {
+      auto folder = blobs_->Below(name);
+      if (folder) BW_CHECK(folder->Sync());
+    }
+    BW_CHECK(blobs_->Sync());
+    BW_CHECK(root_->Replace("index.json", index));
     entries_.clear();
-    index["manifests"] = std::move(kept);
-    BW_CHECK(MakeDirectories(path_ + "/blobs/sha256"));
-    BW_CHECK(WriteFileAtomically(path_ + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
-    return WriteFileAtomically(path_ + "/index.json", formats::json::serialize(index));
+    return {};
   }
 
  private:
-  std::string PathOf(const Digest& digest) const { return path_ + "/" + BlobFile(digest); }
+  // False: there is no such directory yet.
+  Result<bool> Open() {
+    if (root_) return true;
+    auto root = Folder::Open(path_);
+    if (!root && root.error().code == Errc::kNotFound) return false;
+    if (!root) return root.error();
+    root_ = *std::move(root);
+    return true;
+  }
+
+  Status Make() {
+    if (blobs_) return {};
+    if (!root_) {
+      BW_TRY(root_, Folder::Make(path_));
+    }
+    BW_TRY(blobs_, root_->MakeBelow("blobs"));
+    blobs_->RemoveLeft(kPart);
+    root_->RemoveLeft(".bulwark-");
+    return {};
+  }
 
   void DropPart() {
-    if (!part_.empty()) ::unlink(part_.c_str());
+    if (!part_.empty() && blobs_) ::unlinkat(blobs_->fd(), part_.c_str(), 0);
     part_.clear();
   }
 
+  // Over what has the name, if it has other bytes: never is there nothing under it.
   Status Name(int fd, const Digest& digest) {
-    const std::string path = PathOf(digest);
-    BW_CHECK(MakeDirectories(path_ + "/blobs/" + std::string(digest.algorithm_name())));
-    if (::fdatasync(fd) != 0) return ErrnoError("write " + path);
-    if (!part_.empty()) {
-      ::fchmod(fd, 0644);
-      if (::rename(part_.c_str(), path.c_str()) != 0) return ErrnoError("rename to " + path);
-      part_.clear();
-      return {};
-    }
-    const std::string from = "/proc/self/fd/" + std::to_string(fd);
-    for (int tried = 0; ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0; ++tried) {
-      if (errno != EEXIST || tried == 3) return ErrnoError("name " + path);
-      if (::unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError("replace " + path);  // it had other bytes
-    }
+    BW_TRY(Folder folder, blobs_->MakeBelow(std::string(digest.algorithm_name())));
+    if (::fdatasync(fd) != 0) return ErrnoError("write " + path_ + "/" + BlobFile(digest));
+    if (part_.empty()) BW_CHECK(NamePart(fd));
+    if (::renameat(blobs_->fd(), part_.c_str(), folder.fd(), digest.hex().c_str()) != 0) return ErrnoError("rename to " + path_ + "/" + BlobFile(digest));
+    part_.clear();
     return {};
   }
 
-  Status AddEntry(const CopiedManifest& copied) {
-    BW_TRY(auto value, formats::ParseJson(ReferrerJson(copied), {.case_twins = formats::CaseTwins::kAllow}));
-    auto& entry = value.as_object();
-    if (!copied.document.subject) {
-      entry.erase("annotations");  // those of the manifest belong to lists of referrers only
-      if (copied.document.artifact_type.empty()) entry.erase("artifactType");
-    }
-    if (copied.platform && !copied.platform->str().empty()) {
-      formats::json::object platform{{"architecture", copied.platform->architecture}, {"os", copied.platform->os}};
-      if (!copied.platform->variant.empty()) platform["variant"] = copied.platform->variant;
-      entry["platform"] = std::move(platform);
-    }
-    if (!copied.tag.empty()) {
-      if (!entry.contains("annotations")) entry["annotations"] = formats::json::object();
-      entry["annotations"].as_object()[kRefName] = copied.tag;
-    }
-    entries_.push_back(std::move(value));
+  Status NamePart(int fd) {
+    const std::string from = "/proc/self/fd/" + std::to_string(fd);
+    BW_TRY(std::string name, RandomName(kPart));
+    (void)LockFile(fd, std::chrono::milliseconds(0));  // against RemoveLeft; nobody else can have it
+    if (::linkat(AT_FDCWD, from.c_str(), blobs_->fd(), name.c_str(), AT_SYMLINK_FOLLOW) != 0) return ErrnoError("name a file in " + path_ + "/blobs");
+    part_ = name;
     return {};
+  }
+
+  // Of index.json, held while it is read and written. On oci-layout, which every layout has and nobody needs to replace.
+  Result<UniqueFd> Lock() {
+    BW_TRY(UniqueFd fd, root_->OpenAt("oci-layout", O_RDWR | O_CREAT | O_NONBLOCK, 0644));
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return Error{Errc::kInvalid, path_ + "/oci-layout is not a plain file"};
+    Status locked = LockFile(fd.get(), limits::kLayoutLock);
+    if (!locked) return locked.error().Wrap(path_ + "/oci-layout");
+    if (info.st_size == 0) BW_CHECK(WriteAll(fd.get(), R"({"imageLayoutVersion":"1.0.0"})"));
+    if (info.st_size == 0 && ::fsync(fd.get()) != 0) return ErrnoError("write " + path_ + "/oci-layout");
+    return fd;
+  }
+
+  // image-layout.md: "The imageLayoutVersion … will be changed when the layout changes incompatibly".
+  Status CheckVersion() const {
+    auto text = root_->Read("oci-layout", limits::kKiB * 4);
+    if (!text && text.error().code == Errc::kNotFound) return {};
+    if (!text) return text.error();
+    if (text->empty()) return {};
+    auto value = formats::ParseJson(*text);
+    const auto* object = value ? value->if_object() : nullptr;
+    const std::string version = object ? Text(object->if_contains("imageLayoutVersion")) : "";
+    if (version.starts_with("1.")) return {};
+    return {Errc::kUnsupported, path_ + "/oci-layout is not that of a layout of version 1"};
+  }
+
+  // index.json with `entries`: what readers can take, or kLimit.
+  Result<std::string> NewIndex(const formats::json::array& entries) const {
+    BW_TRY(auto index, PresentIndex());
+    // A name moves to the new image; what had no name needs no entry beside the new one.
+    std::set<std::string> names, digests;
+    for (const auto& entry : entries) {
+      names.insert(NameOf(entry));
+      digests.insert(DigestOf(entry));
+    }
+    formats::json::array kept;
+    for (auto& entry : index["manifests"].as_array()) {
+      const std::string name = NameOf(entry);
+      if (!(name.empty() ? digests.contains(DigestOf(entry)) : names.contains(name))) kept.push_back(std::move(entry));
+    }
+    kept.insert(kept.end(), entries.begin(), entries.end());
+    const bool too_many = kept.size() > limits::kManifestDescriptors;
+    index["manifests"] = std::move(kept);
+    std::string text = formats::json::serialize(index);
+    if (!too_many && text.size() <= limits::kManifestBytes) return text;
+    return Error{Errc::kLimit, path_ + "/index.json would have more than " + std::to_string(limits::kManifestDescriptors) + " entries or 4 MiB, which nobody reads; copy into another layout"};
   }
 
   Result<formats::json::object> PresentIndex() const {
-    auto text = ReadFile(path_ + "/index.json", limits::kManifestBytes);
-    if (!text && text.error().code == Errc::kNotFound)
-      return formats::json::object{{"schemaVersion", 2}, {"mediaType", formats::kOciIndex}, {"manifests", formats::json::array()}};
+    formats::json::object none{{"schemaVersion", 2}, {"mediaType", formats::kOciIndex}, {"manifests", formats::json::array()}};
+    if (!root_ || present_ == Entries::kReplace) return none;
+    auto text = root_->Read("index.json", limits::kManifestBytes);
+    if (!text && text.error().code == Errc::kNotFound) return none;
     if (!text) return text.error();
     auto value = formats::ParseJson(*text);
     if (!value) return value.error().Wrap(path_ + "/index.json");
@@ -162,31 +265,15 @@ class Layout final : public CopyTarget {
     return std::move(*object);
   }
 
-  // A name moves to the new image; the same entry is not written twice.
-  bool Replaced(const formats::json::value& old) const {
-    for (const auto& entry : entries_) {
-      const auto name = NameOf(entry), old_name = NameOf(old);
-      if (!name.empty() && name == old_name) return true;
-      if (DigestOf(entry) == DigestOf(old) && (name == old_name || old_name.empty())) return true;
-    }
-    return false;
-  }
-  static std::string Text(const formats::json::value* value) { return value && value->if_string() ? std::string(value->get_string()) : std::string(); }
-  static std::string DigestOf(const formats::json::value& entry) {
-    return entry.if_object() ? Text(entry.get_object().if_contains("digest")) : std::string();
-  }
-  static std::string NameOf(const formats::json::value& entry) {
-    const auto* annotations = entry.if_object() ? entry.get_object().if_contains("annotations") : nullptr;
-    return annotations && annotations->if_object() ? Text(annotations->get_object().if_contains(kRefName)) : std::string();
-  }
-
   std::string path_;
-  std::string part_;  // name of the spool, where it needs one
+  Entries present_;
+  std::optional<Folder> root_, blobs_;
+  std::string part_;  // name of the spool in blobs/, where it has one
   formats::json::array entries_;
 };
 
 }  // namespace
 
-std::unique_ptr<CopyTarget> LayoutTarget(std::string path) { return std::make_unique<Layout>(std::move(path)); }
+std::unique_ptr<CopyTarget> LayoutTarget(std::string path, Entries present) { return std::make_unique<Layout>(std::move(path), present); }
 
 }  // namespace bulwark::remote

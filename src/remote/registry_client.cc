@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kAccept =
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
-constexpr std::uint64_t kResumeProgress = 1 << 20;  // bytes that make a cut connection count as a new one
 constexpr std::uint64_t kChallengeLimit = 4096;
 constexpr std::size_t kMessageLimit = 2000;
 
@@ -134,7 +133,15 @@ bool RegistryClient::MayGetCredentials(const std::string& realm) const {
   if (to->scheme != "https") return false;
   for (const auto& known : kTokenHosts)
     if (image_.host == known.registry && to->host == known.host) return true;
-  return false;
+  return !token_host_.empty() && to == OriginOf("https://" + token_host_);
+}
+
+Error RegistryClient::Refusal(std::string_view doing, const net::HttpClientResponse& response) const {
+  Error error = ToError(doing, response);
+  const bool may_be_it = response.status == 401 || response.status == 403 || response.status == 404;
+  if (may_be_it && !withheld_from_.empty())
+    error.message += "; the password was not sent, because the token service is on another host: if " + withheld_from_ + " belongs to the registry, say so with --token-host " + withheld_from_;
+  return error;
 }
 
 std::pair<std::string, std::string> RegistryClient::BasicHeader() const {
@@ -164,14 +171,11 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   net::HttpClientRequest request;
   request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) +
                 Scope(want);
-  bool send = credentials_ && MayGetCredentials(realm);
+  const bool send = credentials_ && MayGetCredentials(realm);
   if (send) request.headers.push_back(BasicHeader());
+  else if (credentials_) withheld_from_ = Printable(origin->host, 253);
   BW_TRY(auto response, http_.Send(request));
-  if (response.status != 200) {
-    Error error = ToError("log in to " + image_.host, response);
-    if (credentials_ && !send) error.message += "; the stored password was not sent, because the token service is on another host (" + Printable(origin->host, 253) + ")";
-    return error;
-  }
+  if (response.status != 200) return Refusal("log in to " + image_.host, response);
   BW_TRY(auto value, formats::ParseJson(response.body));
   const auto* object = value.if_object();
   if (!object) return Error{Errc::kInvalid, "the token service of " + image_.host + " did not answer with an object"};
@@ -223,17 +227,30 @@ Status RegistryClient::CheckLogin() {
     basic_ = true;
     BW_TRY(response, Send(request, Want::kAnything));
   }
+  if (!withheld_from_.empty()) {  // what the registry thinks of a token that anybody gets says nothing
+    Error error = Refusal("log in to " + image_.host, net::HttpClientResponse{401, {}, "", ""});
+    return Error{Errc::kUnauthenticated, error.message};
+  }
   if (response.status == 200) return {};
   return ToError("log in to " + image_.host, response);
 }
 
-Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference) {
+Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference) { return GetManifest(reference, Want::kPull); }
+
+Result<std::optional<FetchedManifest>> RegistryClient::FindManifest(const std::string& reference) {
+  auto found = GetManifest(reference, Want::kPush);
+  if (!found && found.error().code == Errc::kNotFound) return std::optional<FetchedManifest>();
+  if (!found) return found.error();
+  return std::optional(*std::move(found));
+}
+
+Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference, Want want) {
   net::HttpClientRequest request;
   request.url = Url("manifests/" + reference);
   request.headers = {{"Accept", std::string(kAccept)}};
   request.limit = limits::kManifestBytes;
-  BW_TRY(auto response, Send(request, Want::kPull));
-  if (response.status != 200) return ToError("read the manifest of " + image_.repository + " at " + reference, response);
+  BW_TRY(auto response, Send(request, want));
+  if (response.status != 200) return Refusal("read the manifest of " + image_.repository + " at " + reference, response);
   FetchedManifest out;
   out.bytes = std::move(response.body);
   std::string type(response.Header("content-type").value_or(""));
@@ -281,8 +298,10 @@ Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(
     auto answer = SendLoggedIn(request, Want::kPull);
     if (stopped) return *stopped;
     if (answer && (answer->status == 200 || (before && answer->status == 206))) break;
+    // The end of the answer is what was cut: nothing is left to ask for.
+    if (answer && before && answer->status == 416) break;
     if (done > before) answered_ = true;
-    if (done - before >= kResumeProgress) failures = 0;
+    if (done - before >= limits::kResumeProgress) failures = 0;
     if (!MayTryAgain(++failures, answer)) return answer ? ToError("read blob " + digest.short_str(), *answer) : answer.error();
     patience_.Wait(failures, answer);
   }

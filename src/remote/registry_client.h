@@ -44,11 +44,15 @@ class RegistryClient {
 
   // By default every request is tried once.
   void SetPatience(Patience patience) { patience_ = std::move(patience); }
+  // A host ("gitlab.example.com", with its port if it has one) whose token service may get the credentials too, over TLS alone.
+  void SetTokenHost(std::string host) { token_host_ = std::move(host); }
   // Also asks for the right to read this repository of the same registry when it logs in to push: for MountBlob.
   void SetMountSource(std::string repository) { mount_source_ = std::move(repository); }
 
   Result<FetchedManifest> GetManifest(const std::string& reference);
   Result<bool> HasManifest(const std::string& reference);
+  // With the rights of a push, at the target of a copy; nullopt: there is none.
+  Result<std::optional<FetchedManifest>> FindManifest(const std::string& reference);
   // Streams a blob and verifies its digest at the end: kDigest after the sink got wrong bytes. A cut connection goes on where
   // it was cut, as long as patience lasts.
   Status GetBlob(const Digest& digest, const std::function<Status(ByteSpan)>& sink);
@@ -59,8 +63,10 @@ class RegistryClient {
   Status PutBlob(const Digest& digest, const RandomSource& source, const Moved& moved = nullptr);
   Result<PutAnswer> PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes);
   // What names this manifest as its subject, all pages of it; nullopt: the registry has no referrers API (distribution-spec 1.1).
-  Result<std::optional<std::vector<formats::Descriptor>>> Referrers(const Digest& subject);
-  // Whether the registry knows the credentials: /v2/ with the whole token flow. kUnauthenticated. Names nothing but the host.
+  // Their digests; kLimit above `most`.
+  Result<std::optional<std::vector<Digest>>> Referrers(const Digest& subject, std::uint64_t most);
+  // Whether the registry knows the credentials: /v2/ with the whole token flow. kUnauthenticated: it does not, or they could
+  // not be shown to its token service. Names nothing but the host.
   Status CheckLogin();
   // A call of the product API of a Bulwark registry; Basic credentials. `path` begins with "/api/v1/".
   Result<net::HttpClientResponse> Api(const std::string& method, const std::string& path, const std::string& json_body);
@@ -76,6 +82,8 @@ class RegistryClient {
   bool MayTryAgain(int failures, const Answer& answer) const;
   Status Authenticate(std::string_view challenge, Want want);
   std::string Scope(Want want) const;  // as part of a query; empty for kAnything
+  Result<FetchedManifest> GetManifest(const std::string& reference, Want want);
+  Error Refusal(std::string_view doing, const net::HttpClientResponse& response) const;  // ToError, and what was withheld
   bool MayGetCredentials(const std::string& realm) const;
   std::string Url(const std::string& rest) const;
   std::pair<std::string, std::string> BasicHeader() const;
@@ -92,7 +100,8 @@ class RegistryClient {
   std::string base_;
   std::optional<Credentials> credentials_;
   Patience patience_;
-  std::string mount_source_;
+  std::string mount_source_, token_host_;
+  std::string withheld_from_;  // host of the token service that did not get the credentials
   bool answered_ = false;
   bool basic_ = false;
   std::map<Want, std::string> tokens_;

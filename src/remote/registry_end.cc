@@ -1,8 +1,5 @@
 // A registry as source and as target of a copy.
-#include <cerrno>
 #include <map>
-
-#include <unistd.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -16,34 +13,32 @@
 namespace bulwark::remote {
 namespace {
 
-Status WriteTo(int fd, ByteSpan bytes) {
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("write a temporary file");
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 class Source final : public CopySource {
  public:
   Source(RegistryClient& client, std::string host) : client_(client), host_(std::move(host)) {}
 
   Result<FetchedManifest> Manifest(const std::string& reference) override { return client_.GetManifest(reference); }
 
-  Result<std::vector<formats::Descriptor>> Referrers(const Digest& subject) override {
+  Result<std::string> NameOf(const std::string& reference) override { return Digest::Parse(reference) ? std::string() : reference; }
+
+  Result<ReferrerList> Referrers(const Digest& subject, std::uint64_t most) override {
+    ReferrerList out;
     if (has_api_) {
-      BW_TRY(auto listed, client_.Referrers(subject));
-      if (listed) return *std::move(listed);
+      BW_TRY(auto listed, client_.Referrers(subject, most));
+      if (listed) {
+        out.digests = *std::move(listed);
+        return out;
+      }
       has_api_ = false;
     }
     auto index = client_.GetManifest(FallbackTag(subject));
-    if (!index && index.error().code == Errc::kNotFound) return std::vector<formats::Descriptor>();
+    if (!index && index.error().code == Errc::kNotFound) return out;
     if (!index) return index.error();
     auto document = formats::ParseOciDocument(index->media_type, index->bytes);
     if (!document) return document.error().Wrap("the tag " + FallbackTag(subject));
-    return document->manifests;
+    if (document->manifests.size() > most) return Error{Errc::kLimit, "the tag " + FallbackTag(subject) + " lists too many manifests"};
+    for (const auto& d : document->manifests) out.digests.push_back(d.digest);
+    return out;
   }
 
   Result<BlobBytes> Blob(const formats::Descriptor& blob, const Spool& spool, const Moved& moved) override {
@@ -51,12 +46,12 @@ class Source final : public CopySource {
     BW_TRY(out.file.fd, spool());
     BW_CHECK(client_.GetBlob(blob.digest, [&](ByteSpan bytes) -> Status {
       if (bytes.size() > blob.size - out.file.size) return {Errc::kDigest, host_ + " sends more bytes than " + blob.digest.str() + " has"};
-      BW_CHECK(WriteTo(out.file.fd.get(), bytes));
+      BW_CHECK(WriteAll(out.file.fd.get(), AsText(bytes)));
       out.file.size += bytes.size();
       return moved ? moved(bytes.size()) : Status();
     }));
     if (out.file.size != blob.size) return Error{Errc::kDigest, "the manifest states another size of " + blob.digest.str() + " than it has"};
-    out.spooled = true;
+    out.spooled = out.verified = true;
     return out;
   }
 
@@ -70,6 +65,8 @@ class Target final : public CopyTarget {
  public:
   Target(RegistryClient& client, bool may_mount) : client_(client), may_mount_(may_mount) {}
 
+  Result<std::optional<FetchedManifest>> Tagged(const std::string& tag) override { return client_.FindManifest(tag); }
+  Status Expect(const std::vector<CopiedManifest>&) override { return {}; }
   Result<bool> HasBlob(const formats::Descriptor& blob) override { return client_.HasBlob(blob.digest); }
   Result<bool> MountBlob(const formats::Descriptor& blob) override {
     if (!may_mount_) return false;
@@ -77,6 +74,7 @@ class Target final : public CopyTarget {
   }
   Result<UniqueFd> MakeSpool() override { return TemporaryFile(); }
   Status PutBlob(const formats::Descriptor& blob, BlobBytes bytes, const Moved& moved) override {
+    if (!bytes.verified) BW_CHECK(VerifyFile(blob, bytes.file));
     return client_.PutBlob(blob.digest, FileSource(bytes.file.fd.get(), bytes.file.size), moved);
   }
   Result<bool> HasManifest(const formats::Descriptor& manifest) override { return client_.HasManifest(manifest.digest.str()); }
@@ -104,16 +102,16 @@ class Target final : public CopyTarget {
   // "Pushing Manifests with Subject": the registry keeps no list, so the client does. What others listed stays as it is.
   Status AddToFallback(const Digest& subject, const std::vector<Unlisted>& referrers) {
     const std::string tag = FallbackTag(subject);
-    formats::json::array entries;
-    auto present = client_.GetManifest(tag);
-    if (!present && present.error().code != Errc::kNotFound) return present.error();
+    formats::json::object index{{"schemaVersion", 2}, {"mediaType", formats::kOciIndex}, {"manifests", formats::json::array()}};
+    BW_TRY(auto present, client_.FindManifest(tag));
     if (present) {
       auto value = formats::ParseJson(present->bytes);
-      auto* index = value ? value->if_object() : nullptr;
-      auto* manifests = index ? index->if_contains("manifests") : nullptr;
+      auto* object = value ? value->if_object() : nullptr;
+      auto* manifests = object ? object->if_contains("manifests") : nullptr;
       if (!manifests || !manifests->if_array()) return {Errc::kConflict, "the tag " + tag + " of the target is no list of referrers"};
-      entries = std::move(manifests->get_array());
+      index = std::move(*object);
     }
+    auto& entries = index["manifests"].as_array();
     std::size_t added = 0;
     for (const auto& referrer : referrers) {
       if (Lists(entries, referrer.digest)) continue;
@@ -122,9 +120,10 @@ class Target final : public CopyTarget {
       ++added;
     }
     if (added == 0) return {};
-    formats::JsonWriter out;
-    out.BeginObject().Field("schemaVersion", 2).Field("mediaType", formats::kOciIndex).Key("manifests").Raw(formats::json::serialize(entries)).EndObject();
-    BW_CHECK(client_.PutManifest(tag, formats::kOciIndex, out.Take()));
+    const bool too_many = entries.size() > limits::kManifestDescriptors;
+    const std::string text = formats::json::serialize(index);
+    if (too_many || text.size() > limits::kManifestBytes) return {Errc::kLimit, "the tag " + tag + " of the target lists too many referrers to add another one"};
+    BW_CHECK(client_.PutManifest(tag, formats::kOciIndex, text));
     return {};
   }
 

@@ -6,8 +6,6 @@
 namespace bulwark::remote {
 namespace {
 
-constexpr int kPages = 100;
-
 // The address of `<…>; rel="next"` (RFC 8288); empty if there is none.
 std::string_view NextOf(std::string_view link) {
   auto open = link.find('<'), close = link.find('>');
@@ -18,29 +16,30 @@ std::string_view NextOf(std::string_view link) {
 
 }  // namespace
 
-Result<std::optional<std::vector<formats::Descriptor>>> RegistryClient::Referrers(const Digest& subject) {
-  std::vector<formats::Descriptor> out;
+Result<std::optional<std::vector<Digest>>> RegistryClient::Referrers(const Digest& subject, std::uint64_t most) {
+  std::vector<Digest> out;
   const std::string doing = "list what refers to " + subject.short_str();
   net::HttpClientRequest request;
   request.headers = {{"Accept", std::string(formats::kOciIndex)}};
   request.url = Url("referrers/" + subject.str());
   request.limit = limits::kManifestBytes;
-  for (int page = 0; page < kPages; ++page) {
+  for (std::uint64_t page = 0; page < limits::kReferrerPages; ++page) {
     BW_TRY(auto response, Send(request, Want::kPull));
     // Registries that are older than the API answer in many ways; only the specification's 404 is promised.
     const bool unknown = response.status == 404 || response.status == 400 || response.status == 405;
-    if (unknown && page == 0) return std::optional<std::vector<formats::Descriptor>>();
+    if (unknown && page == 0) return std::optional<std::vector<Digest>>();
     if (response.status != 200) return ToError(doing, response);
     auto index = formats::ParseOciDocument(formats::kOciIndex, response.body);
     if (!index) return index.error().Wrap(doing);
-    out.insert(out.end(), index->manifests.begin(), index->manifests.end());
+    if (out.size() + index->manifests.size() > most) return Error{Errc::kLimit, doing + ": more than " + std::to_string(most) + " manifests"};
+    for (const auto& d : index->manifests) out.push_back(d.digest);
     std::string_view next = NextOf(response.Header("link").value_or(""));
     if (next.empty()) return std::optional(std::move(out));
     auto url = SameOriginUrl(base_, next);
     if (!url) return Error{Errc::kInvalid, doing + ": the next page is on another host; not followed"};
     request.url = *url;
   }
-  return Error{Errc::kLimit, doing + ": more than " + std::to_string(kPages) + " pages"};
+  return Error{Errc::kLimit, doing + ": more than " + std::to_string(limits::kReferrerPages) + " pages"};
 }
 
 }  // namespace bulwark::remote

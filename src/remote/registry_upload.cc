@@ -2,6 +2,7 @@
 // what arrived before a cut need not be sent again.
 #include <algorithm>
 
+#include "base/limits.h"
 #include "base/strings.h"
 #include "remote/registry_client.h"
 #include "remote/web_address.h"
@@ -10,7 +11,6 @@ namespace bulwark::remote {
 namespace {
 
 constexpr std::uint64_t kOneRequest = 4 << 20;      // up to here, sending again costs no more than asking
-constexpr std::uint64_t kResumeProgress = 1 << 20;  // bytes that make a cut connection count as a new one
 
 // The rest of `source` from `offset` on, as a stream that tells how far it is.
 class Rest final : public ByteSource {
@@ -71,7 +71,7 @@ Result<std::string> RegistryClient::StartUpload(const std::string& query, std::s
   request.url = Url("blobs/uploads/" + query);
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 201) return std::string();
-  if (response.status != 202) return ToError(doing, response);
+  if (response.status != 202) return Refusal(doing, response);
   return UploadUrl(response);
 }
 
@@ -132,7 +132,7 @@ std::uint64_t RegistryClient::Received(std::string& url) {
 Status RegistryClient::PutBlob(const Digest& digest, const RandomSource& source, const Moved& moved) {
   std::string url = begun_ && begun_->first == digest ? begun_->second : "";
   begun_.reset();
-  std::uint64_t offset = 0;
+  std::uint64_t offset = 0, highest = 0;
   for (int failures = 0;;) {
     if (url.empty()) {
       BW_TRY(url, StartUpload("", "start an upload to " + image_.repository));
@@ -142,10 +142,13 @@ Status RegistryClient::PutBlob(const Digest& digest, const RandomSource& source,
     if (answer && answer->status == 201) return {};
     if (++failures >= patience_.tries || !MayGoOn(answer)) return answer ? ToError("upload blob " + digest.short_str(), *answer) : answer.error();
     if (!answer || answer->status != 401) patience_.Wait(failures, answer);
-    const std::uint64_t before = offset;
     offset = Received(url);
     if (offset > source.size()) url.clear();
-    if (offset >= before + kResumeProgress) failures = 0;
+    // Only what was never reached before is progress: a registry that forgets and remembers in turn is not waited for without end.
+    if (!url.empty() && offset >= highest + limits::kResumeProgress) {
+      failures = 0;
+      highest = offset;
+    }
     if (!url.empty()) continue;
     // The answer to the last request may be what was lost.
     BW_TRY(bool there, HasBlob(digest));

@@ -3,6 +3,7 @@
 
 #include "remote/registry_client.h"
 #include "remote/test_registry.h"
+#include "remote/web_address.h"
 
 namespace bulwark::remote {
 namespace {
@@ -50,6 +51,19 @@ TEST(Download, GoesOnWhereItWasCut) {
     EXPECT_EQ(asked[1].Header("range"), "bytes=100000-");
     EXPECT_EQ(asked[2].Header("range"), ignores_ranges ? "bytes=100000-" : "bytes=200000-");
     EXPECT_EQ(link.waits.size(), 2u);
+  }
+}
+
+// All bytes came, and then the connection was cut inside the framing: there is nothing left to ask for.
+TEST(Download, EndsWhereNothingIsLeftToAskFor) {
+  for (std::string sent : {"all of it", "all of xx"}) {
+    TestServer registry([&](const TestRequest& request) -> TestAnswer {
+      if (!request.Header("range").empty()) return {416, {}, "", {}};
+      return {200, {}, sent + ".", sent.size()};
+    });
+    Link link(registry.host());
+    std::string got;
+    EXPECT_EQ(link.Get(DigestOf("all of it"), got).ok(), sent == "all of it");
   }
 }
 
@@ -114,6 +128,23 @@ TEST(Upload, BeginsAgainWhereTheRegistryForgot) {
     EXPECT_EQ(registry.blobs["a/b"][digest], bytes);
     EXPECT_EQ(registry.Count("POST", "/uploads/"), 2u);
   }
+}
+
+// One that says now that it has a lot, now that it knows of nothing: no progress.
+TEST(Upload, EndsWhereTheOffsetGoesBack) {
+  int asked = 0;
+  TestServer registry([&](const TestRequest& request) -> TestAnswer {
+    if (request.method == "HEAD") return {404, {}, "", {}};
+    if (request.method == "POST") return {202, {{"Location", "/v2/a/b/blobs/uploads/1"}}, "", {}};
+    if (request.method == "GET" && ++asked % 2) return {204, {{"Range", "0-2097151"}, {"Location", "/v2/a/b/blobs/uploads/1"}}, "", {}};
+    if (request.method == "GET") return {404, {}, "", {}};
+    return {503, {}, "", {}};
+  });
+  Link link(registry.host());
+  const std::string bytes = SomeBytes(6 << 20);
+  auto put = link.client.PutBlob(*Digest::Parse(DigestOf(bytes)), MemorySource(AsBytes(bytes)), [&](std::uint64_t) { return asked > 50 ? Status(Errc::kCancelled, "no end") : Status(); });
+  EXPECT_EQ(put.error().code, Errc::kUnavailable);
+  EXPECT_LE(asked, 8);
 }
 
 TEST(Upload, NeverEndsForWrongBytes) {
@@ -223,6 +254,31 @@ TEST(CheckLogin, TellsWhetherTheRegistryKnowsThem) {
   EXPECT_FALSE(Link(open.host(), "a/b", Credentials{"alice", "wrong"}).client.CheckLogin().ok());
 }
 
+// A token that anybody gets proves nothing: the password was never looked at. attacks: challenge-realm-theft
+TEST(CheckLogin, DoesNotBelieveAnAnonymousToken) {
+  TestServer tokens([](const TestRequest&) { return TestAnswer{200, {}, R"({"token":"anonymous"})", {}}; });
+  TestServer registry([&](const TestRequest& request) {
+    if (request.Header("authorization") == "Bearer anonymous") return TestAnswer{200, {}, "{}", {}};
+    return TestAnswer{401, {{"WWW-Authenticate", "Bearer realm=\"http://" + tokens.host() + "/token\",service=\"r\""}}, "", {}};
+  });
+  for (const std::string& token_host : {std::string(), tokens.host()}) {  // over plain HTTP not even there
+    Link link(registry.host(), "a/b", Credentials{"alice", "secret"});
+    link.client.SetTokenHost(token_host);
+    auto login = link.client.CheckLogin();
+    EXPECT_EQ(login.error().code, Errc::kUnauthenticated);
+    EXPECT_NE(login.error().message.find("--token-host " + tokens.host()), std::string::npos) << login.error().message;
+  }
+  for (const auto& request : tokens.asked()) EXPECT_EQ(request.Header("authorization"), "");
+}
+
+TEST(WebAddress, KnowsThePortsThatSchemesHave) {
+  EXPECT_EQ(OriginOf("https://A.example:443/x"), OriginOf("https://a.example"));
+  EXPECT_EQ(OriginOf("http://[::1]:80"), OriginOf("http://[::1]/"));
+  EXPECT_NE(OriginOf("https://a.example:80"), OriginOf("https://a.example"));
+  EXPECT_NE(OriginOf("http://a.example:443"), OriginOf("http://a.example"));
+  EXPECT_EQ(SameOriginUrl("https://a.example", "https://a.example:443/v2/"), "https://a.example:443/v2/");
+}
+
 TEST(Referrers, AreReadPageByPageOnTheSameHost) {
   const std::string index = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":2,"digest":")";
   for (const char* next : {"/v2/a/b/referrers/next", "http://127.0.0.1:1/v2/"}) {
@@ -232,14 +288,15 @@ TEST(Referrers, AreReadPageByPageOnTheSameHost) {
       return out;
     });
     Link link(registry.host());
-    auto got = link.client.Referrers(*Digest::Parse(DigestOf("x")));
+    auto got = link.client.Referrers(*Digest::Parse(DigestOf("x")), 1000);
     EXPECT_EQ(got.ok(), next[0] == '/');
     if (got.ok()) {
       EXPECT_EQ((*got)->size(), 2u);
+      EXPECT_EQ(link.client.Referrers(*Digest::Parse(DigestOf("x")), 1).error().code, Errc::kLimit);
     }
   }
   TestServer endless([&](const TestRequest& request) { return TestAnswer{200, {{"Link", "<" + request.target + ">; rel=\"next\""}}, index + DigestOf("x") + "\"}]}", {}}; });
-  EXPECT_EQ(Link(endless.host()).client.Referrers(*Digest::Parse(DigestOf("x"))).error().code, Errc::kLimit);
+  EXPECT_EQ(Link(endless.host()).client.Referrers(*Digest::Parse(DigestOf("x")), 1000).error().code, Errc::kLimit);
 }
 
 }  // namespace

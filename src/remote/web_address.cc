@@ -10,7 +10,10 @@ std::optional<Origin> OriginOf(std::string_view url) {
   std::string_view rest = url.substr(colon + 3);
   std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
   if (host.empty() || host.find_first_of("@\\ ") != std::string_view::npos) return std::nullopt;
-  return Origin{ToLower(url.substr(0, colon)), ToLower(host)};
+  Origin out{ToLower(url.substr(0, colon)), ToLower(host)};
+  const std::string_view standard = out.scheme == "https" ? ":443" : out.scheme == "http" ? ":80" : "";
+  if (!standard.empty() && out.host.ends_with(standard)) out.host.resize(out.host.size() - standard.size());
+  return out;
 }
 
 std::optional<std::string> SameOriginUrl(const std::string& base, std::string_view location) {

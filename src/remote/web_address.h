@@ -7,7 +7,7 @@
 
 namespace bulwark::remote {
 
-// Scheme and host with port, in lower case.
+// Scheme and host with port, in lower case; without the port that the scheme has anyway.
 struct Origin {
   std::string scheme, host;
   bool operator==(const Origin&) const = default;
