@@ -63,10 +63,9 @@ void Choose(CLI::App* app, Values& values, const std::string& verb, T Values::*f
   app->callback([&values, verb, field] { values.chosen = {verb, values.*field}; });
 }
 
-// A file that is not there would only be told as a failure of TLS.
 void AddConnection(CLI::App* app, Login& login, const std::string& prefix, const std::string& whose) {
   app->add_flag("--" + prefix + "plain-http", login.plain_http, "Talk HTTP without TLS" + whose + ", log-ins included (loopback addresses always do)");
-  app->add_option("--" + prefix + "ca-file", login.ca_file, "Trust this certificate authority as well" + whose + " (PEM)")->check(CLI::ExistingFile);
+  app->add_option("--" + prefix + "ca-file", login.ca_file, "Trust this certificate authority as well" + whose + " (PEM)");
   MustParse(app->add_option("--" + prefix + "token-host", login.token_host, "Host of the token service" + whose + ", if it is another one than the registry's: it may get the password too"), ParseRegistryHost);
 }
 

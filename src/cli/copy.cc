@@ -125,6 +125,12 @@ void Say(const remote::CopyReport& report) {
            std::to_string(report.mounted) + " mounted; " + std::to_string(report.manifests) + " manifests");
 }
 
+Status ReadPasswords(TransferArguments& a) {
+  a.from_login.password_stdin = a.login.password_stdin;
+  BW_CHECK(ReadLoginPassword(a.login));
+  return ReadLoginPassword(a.from_login);
+}
+
 Status CopyImage(const TransferArguments& a, const CopyPlace& from, const CopyPlace& to, const CopyLogins& logins) {
   Opened opened;
   BW_CHECK(OpenSources(opened, from, logins.from, a.jobs));
@@ -144,14 +150,16 @@ Status CopyImage(const TransferArguments& a, const CopyPlace& from, const CopyPl
 
 }  // namespace
 
-int RunCopy(const TransferArguments& a) {
+int RunCopy(TransferArguments a) {
   auto from = ParseCopySource(a.from);
   if (!from) return FailUsage(from.error());
   auto to = ParseCopyTarget(a.to);
   if (!to) return FailUsage(to.error());
-  auto logins = LoginsFor(a, *from, *to);
-  if (!logins) return FailUsage(logins.error());
-  auto status = CopyImage(a, *from, *to, *logins);
+  if (auto usage = LoginsFor(a, *from, *to); !usage) return FailUsage(usage.error());
+  // From here on the command line is right: passwords are asked for, the target's first.
+  auto status = ReadPasswords(a);
+  if (!status) return Fail(status.error());
+  status = CopyImage(a, *from, *to, *LoginsFor(a, *from, *to));
   return status ? kPass : FailAtRegistry(status.error());
 }
 

@@ -33,11 +33,8 @@ struct Dispatch {
 struct LogIn {
   template <typename T>
   Status operator()(T& arguments) const {
-    if constexpr (requires { arguments.login; }) BW_CHECK(ReadLoginPassword(arguments.login));
-    if constexpr (requires { arguments.from_login; }) {
-      arguments.from_login.password_stdin = arguments.login.password_stdin;
-      BW_CHECK(ReadLoginPassword(arguments.from_login));
-    }
+    // A copy has two log-ins, and reads their passwords itself.
+    if constexpr (requires { arguments.login; } && !requires { arguments.from_login; }) return ReadLoginPassword(arguments.login);
     return {};
   }
 };

@@ -13,7 +13,7 @@ int RunPolicy(const PolicyArguments& a);
 int RunException(const ExceptionArguments& a);
 int RunPush(const CopyArguments& a);
 int RunPull(const CopyArguments& a);
-int RunCopy(const TransferArguments& a);
+int RunCopy(TransferArguments a);
 int RunLogin(const LoginArguments& a);
 int RunLogout(const LoginArguments& a);
 int RunWhy(const WhyArguments& a);

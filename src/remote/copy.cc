@@ -4,7 +4,6 @@
 #include <atomic>
 #include <exception>
 #include <optional>
-#include <system_error>
 #include <thread>
 
 #include "base/sync.h"
@@ -39,7 +38,7 @@ class BlobCopier {
     out.reserve(ends);
     try {
       for (std::size_t i = 1; i < ends; ++i) out.emplace_back([this, i] { Work(i); });
-    } catch (const std::system_error& e) {
+    } catch (const std::exception& e) {
       MutexLock lock(mutex_);
       watcher_.Note("only " + std::to_string(out.size() + 1) + " blobs at once: " + e.what());
     }

@@ -145,8 +145,13 @@ class Planner {
     auto m = Read(tag);
     if (!m && m.error().code == Errc::kNotFound) return {};
     if (!m) return m.error().Wrap("the tag " + tag + " (--no-referrers leaves it behind)");
-    BW_TRY(auto present, target_.tagged(tag));
-    if (present && !LosesNothing(*present, m->manifest)) {
+    auto present = target_.tagged(tag);
+    if (!present && present.error().code == Errc::kDenied) {
+      note_("the target does not show what it has under " + tag + ": it stays, and the source's (" + m->manifest.digest.str() + ") is left behind: " + present.error().message);
+      return {};
+    }
+    if (!present) return present.error();
+    if (*present && !LosesNothing(**present, m->manifest)) {
       note_("the target has a " + tag + " of its own, with more or other signatures than the source's: it stays, and the source's (" +
             m->manifest.digest.str() + ") is left behind");
       return {};

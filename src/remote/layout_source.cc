@@ -11,6 +11,7 @@
 #include "remote/copy_ends.h"
 #include "remote/layout_index.h"
 #include "remote/local_image.h"
+#include "remote/reference.h"
 
 namespace bulwark::remote {
 namespace {
@@ -159,7 +160,7 @@ class DockerArchive final : public CopySource {
     if (reference.empty() || reference == manifest_.digest.str()) return manifest_;
     return Error{Errc::kNotFound, "the archive has no " + reference};
   }
-  Result<std::string> NameOf(const std::string& reference) override { return reference.empty() ? name_ : std::string(); }
+  Result<std::string> NameOf(const std::string& reference) override { return reference.empty() ? TagOf(name_) : std::string(); }
   Result<ReferrerList> Referrers(const Digest&, std::uint64_t) override { return ReferrerList(); }
 
   Result<BlobBytes> Blob(const formats::Descriptor& blob, const Spool& spool, const Moved&) override {

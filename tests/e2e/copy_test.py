@@ -326,6 +326,109 @@ on_push: refuse
         self.assertIn("./mistyped", mistyped.stderr)
         self.run_copy("nowhere.invalid/x/y:v1", self.folder / "never", code=3)
 
+    def test_a_tag_that_nobody_wrote_is_not_moved(self):
+        old, new = oci.debian_image(CLEAN), oci.debian_image(CLEAN, {"new": b"1"})
+        self.assertEqual(self.there.push("other/latest", "latest", old)[0], 201)
+        self.assertEqual(self.here.push("team/latest", "v3", new)[0], 201)
+        layout = self.folder / "named"
+        self.run_copy(self.at(0, "team/latest:v3"), layout)
+        self.run_copy(layout, self.at(1, "other/latest"))
+        self.assertHas(self.there, "other/latest", {"latest": old.manifest, "v3": new.manifest})
+        second = self.folder / "named-again"
+        self.run_copy(layout, second)
+        self.assertEqual(json.loads((second / "index.json").read_text())["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], "v3")
+        bare = self.run_copy(self.at(0, f"team/latest@{new.digest}"), self.at(1, "other/bare-digest"))
+        self.assertIn("no tag is written", bare.stderr)
+        self.assertHas(self.there, "other/bare-digest", {new.digest: new.manifest})
+        self.assertEqual(self.there.pull("other/bare-digest", "latest")[0], 404)
+
+    def test_the_targets_signature_stays(self):
+        family = Family(self.here, "team/signed")
+        own = oci.Image([b"signature of the target's owner"], media_type="application/vnd.dev.cosign.simplesigning.v1+json", compress=False)
+        self.assertEqual(self.there.push("other/signed", family.cosign_tag, own)[0], 201)
+        copied = self.run_copy(self.at(0, "team/signed:v1"), self.at(1, "other/signed:v1"))
+        self.assertIn(f"{family.cosign_tag} of its own", copied.stderr)
+        self.assertHas(self.there, "other/signed", {"v1": family.index, family.cosign_tag: own.manifest})
+
+    def test_layouts_that_are_traps(self):
+        image = oci.debian_image(CLEAN)
+        self.assertEqual(self.here.push("team/trap", "v1", image)[0], 201)
+        for verb in ("copy", "pull"):
+            for link in ("blobs", "blobs/sha256"):
+                layout, outside = self.folder / f"trap-{verb}-{len(link)}", self.folder / f"outside-{verb}-{len(link)}"
+                outside.mkdir()
+                (layout / link).parent.mkdir(parents=True)
+                (layout / link).symlink_to(outside)
+                refused = harness.bulwark(verb, self.at(0, "team/trap:v1"), layout, env=self.env)
+                self.assertEqual(refused.returncode, 3, refused.stderr)
+                self.assertIn("link", refused.stderr)
+                self.assertEqual(list(outside.iterdir()), [])
+        pipe = self.folder / "pipe"
+        pipe.mkdir()
+        os.mkfifo(pipe / "index.json")
+        self.assertIn("plain file", self.run_copy(self.at(0, "team/trap:v1"), pipe, code=3).stderr)
+
+    def test_a_layout_with_a_name_of_one_letter(self):
+        image = oci.debian_image(CLEAN)
+        self.assertEqual(self.here.push("team/letter", "v1", image)[0], 201)
+        folder = self.folder / "letter"
+        folder.mkdir()
+        for verb, layout in (("copy", "oci:d"), ("copy", "oci:e/f"), ("pull", "g"), ("pull", "h/i")):
+            done = subprocess.run([harness.BULWARK, verb, self.at(0, "team/letter:v1"), layout], cwd=folder, env={**os.environ, **self.env}, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue((folder / layout.removeprefix("oci:") / "index.json").exists())
+
+    def test_a_system_without_threads(self):
+        image = oci.Image([{"etc/os-release": oci.DEBIAN_12, "var/lib/dpkg/status": oci.dpkg_status(CLEAN)}] + [{f"data{i}": os.urandom(1000)} for i in range(8)])
+        layout = image.write_layout(self.folder / "threads")
+        done = subprocess.run(["sh", "-c", 'ulimit -s 4000000; ulimit -v 3000000; exec "$@"', "sh", str(harness.BULWARK), "copy", "-j", "32", str(layout), self.at(1, "other/threads:v1")],
+                              env={**os.environ, **self.env}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("only 1 blobs at once", done.stderr)
+
+    def test_wrong_usage(self):
+        layout = oci.debian_image(CLEAN).write_layout(self.folder / "usage")
+        digest = "sha256:" + "a" * 64
+        for words in ((layout, self.at(1, "other/u:v1"), "--from-username", "x"), (layout, self.at(1, f"other/u@{digest}")), (layout, "./other", "--plain-http"),
+                      (layout, self.at(1, "other/u:v1"), "--platform", "linux"), (layout, self.at(1, "other/u:v1"), "--password-stdin"), (layout, "oci:x:a b"),
+                      (layout, self.at(1, "other/u:v1"), "--token-host", "https://a b/"), (layout, self.at(1, "other/u:v1"), "--jobs", "0")):
+            wrong = harness.bulwark("copy", *words, env=self.env)
+            self.assertEqual(wrong.returncode, 2, (words, wrong.stderr))
+
+    def test_plain_http_is_for_one_end(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))
+                address = probe.getsockname()[0]
+            except OSError:
+                address = "127.0.0.1"
+        if address.startswith("127."):
+            self.skipTest("this machine has no address beside the loopback ones")
+        asked = []
+        listener = socket.create_server((address, 0))
+        def serve():
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                asked.append(client.recv(4096))
+                client.sendall(b"HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                client.close()
+        threading.Thread(target=serve, daemon=True).start()
+        host = f"{address}:{listener.getsockname()[1]}"
+        docker = self.folder / "plain"
+        docker.mkdir()
+        auths = json.loads((self.folder / "docker/config.json").read_text())["auths"]
+        (docker / "config.json").write_text(json.dumps({"auths": auths | {host: {"auth": base64.b64encode(b"alice:secret").decode()}}}))
+        env = {**self.env, "DOCKER_CONFIG": str(docker)}
+        harness.bulwark("copy", f"{host}/x/y:v1", self.at(1, "other/plain:v1"), "--plain-http", env=env)
+        self.assertTrue(asked and all(not a.startswith(b"GET") for a in asked), asked)  # greetings of TLS
+        asked.clear()
+        harness.bulwark("copy", f"{host}/x/y:v1", self.at(1, "other/plain:v1"), "--from-plain-http", env=env)
+        self.assertIn(b"Authorization: Basic", b"".join(asked))
+        listener.close()
+
     @unittest.skipIf(not DOCKER_REGISTRY, "not installed: docker-registry")
     def test_docker_registry_has_only_the_fallback_tag(self):
         port = harness.free_port()
@@ -404,6 +507,17 @@ on_push: refuse
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertEqual(harness.bulwark("logout", host, env=env).returncode, 0)
         self.assertNotEqual(harness.bulwark("user", "list", host, env=env).returncode, 0)
+        # What podman stored is forgotten as well, and hides no newer log-in.
+        (folder / "run/containers").mkdir(parents=True)
+        podmans = folder / "run/containers/auth.json"
+        auth = base64.b64encode(b"admin:old").decode()
+        podmans.write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+        beside = {**env, "XDG_RUNTIME_DIR": str(folder / "run")}
+        self.assertEqual(harness.bulwark("login", host, "-u", "admin", "--password-stdin", stdin=harness.PASSWORD + "\r\n", env=beside).returncode, 0)
+        self.assertEqual(harness.bulwark("user", "list", host, env=beside).returncode, 0)
+        out = harness.bulwark("logout", host, env=beside)
+        self.assertIn(str(podmans), out.stderr)
+        self.assertNotEqual(harness.bulwark("user", "list", host, env=beside).returncode, 0)
         # With a helper, the password reaches only that.
         tools = folder / "bin"
         tools.mkdir()
