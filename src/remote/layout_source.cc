@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "crypto/hash.h"
 #include "formats/json.h"
 #include "remote/copy_ends.h"
@@ -23,6 +24,11 @@ class Layout final : public CopySource {
   Result<FetchedManifest> Manifest(const std::string& reference) override {
     BW_CHECK(Load());
     if (auto digest = Digest::Parse(reference)) return ByDigest(*digest);
+    if (!reference.empty()) {  // asked for three times a manifest: signatures have names
+      auto named = by_name_.find(reference);
+      if (named != by_name_.end()) return ReadDocument(files_, named->second);
+      if (reference.starts_with("sha")) return Error{Errc::kNotFound, "the layout has no " + Printable(reference, 200)};
+    }
     BW_TRY(auto entry, ChooseEntry(files_, *entries_, reference));
     return ReadDocument(files_, entry.descriptor);
   }
@@ -42,7 +48,7 @@ class Layout final : public CopySource {
     std::swap(out.notes, notes_);  // once
     if (auto found = referrers_.find(subject); found != referrers_.end()) out.digests = found->second;
     const std::string tag = FallbackTag(subject);
-    for (auto [it, end] = lists_.equal_range(tag); it != end; ++it) {
+    for (auto [it, end] = by_name_.equal_range(tag); it != end; ++it) {
       BW_TRY(auto index, ReadDocument(files_, it->second));
       auto document = formats::ParseOciDocument(index.media_type, index.bytes);
       if (!document) return document.error().Wrap("the entry " + tag + " of index.json");
@@ -62,6 +68,10 @@ class Layout final : public CopySource {
   Status Load() {
     if (entries_) return {};
     BW_TRY(entries_, LayoutEntries(files_));
+    for (const auto& entry : *entries_) {
+      if (!entry.name.empty()) by_name_.emplace(entry.name, entry.descriptor);
+      by_digest_[entry.descriptor.digest] = entry.descriptor;
+    }
     return {};
   }
 
@@ -72,7 +82,6 @@ class Layout final : public CopySource {
     subjects_known_ = true;
     std::set<Digest> seen;
     for (const auto& entry : *entries_) {
-      if (!entry.name.empty()) lists_.emplace(entry.name, entry.descriptor);
       if (!seen.insert(entry.descriptor.digest).second) continue;
       auto manifest = ReadDocument(files_, entry.descriptor);
       if (!manifest) {
@@ -88,8 +97,7 @@ class Layout final : public CopySource {
   Result<FetchedManifest> ByDigest(const Digest& digest) {
     formats::Descriptor d;
     d.digest = digest;
-    for (const auto& entry : *entries_)
-      if (entry.descriptor.digest == digest) d = entry.descriptor;
+    if (auto listed = by_digest_.find(digest); listed != by_digest_.end()) d = listed->second;
     BW_TRY(auto manifest, ReadDocument(files_, d));
     if (!manifest.media_type.empty()) return manifest;
     BW_TRY(auto value, formats::ParseJson(manifest.bytes));
@@ -104,7 +112,8 @@ class Layout final : public CopySource {
   std::optional<std::vector<LayoutEntry>> entries_;
   bool subjects_known_ = false;
   std::map<Digest, std::vector<Digest>> referrers_;  // by subject
-  std::multimap<std::string, formats::Descriptor> lists_;  // by name
+  std::multimap<std::string, formats::Descriptor> by_name_;  // of one name the first as in index.json first
+  std::map<Digest, formats::Descriptor> by_digest_;
   std::vector<std::string> notes_;
 };
 

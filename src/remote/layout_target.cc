@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 namespace bulwark::remote {
 namespace {
 
+constexpr std::size_t kUnsynced = 100;   // manifests that are open until they are synced
 constexpr const char* kPart = ".part-";  // in blobs/: what is not whole yet
 
 std::string Text(const formats::json::value* value) { return value && value->if_string() ? std::string(value->get_string()) : std::string(); }
@@ -133,7 +135,9 @@ class Layout final : public CopyTarget {
     if (!there) {
       BW_TRY(UniqueFd fd, MakeSpool());
       BW_CHECK(WriteAll(fd.get(), copied.manifest.bytes));
-      BW_CHECK(Name(fd.get(), d.digest));
+      BW_CHECK(Rename(fd.get(), d.digest));
+      unsynced_.push_back(std::move(fd));
+      if (unsynced_.size() >= kUnsynced) BW_CHECK(SyncManifests());
     }
     if (!HasEntry(copied)) return std::string();
     BW_TRY(auto entry, EntryOf(copied));
@@ -147,6 +151,7 @@ class Layout final : public CopyTarget {
     BW_CHECK(Make());
     BW_TRY(UniqueFd lock, Lock());
     BW_TRY(std::string index, NewIndex(entries_));
+    BW_CHECK(SyncManifests());
     // Names of files first, then what names them: after a power cut the index finds all it lists.
     for (const char* name : {"sha256", "sha512"}) {
       auto folder = blobs_->Below(name);
@@ -185,10 +190,25 @@ class Layout final : public CopyTarget {
     part_.clear();
   }
 
-  // Over what has the name, if it has other bytes: never is there nothing under it.
   Status Name(int fd, const Digest& digest) {
-    BW_TRY(Folder folder, blobs_->MakeBelow(std::string(digest.algorithm_name())));
     if (::fdatasync(fd) != 0) return ErrnoError("write " + path_ + "/" + BlobFile(digest));
+    return Rename(fd, digest);
+  }
+
+  // There may be thousands of manifests, and a disk syncs a hundred files a second: many are synced together, before index.json
+  // names them. What a power cut leaves of them is found out by its digest, and copied again.
+  Status SyncManifests() {
+    const bool many = unsynced_.size() >= kUnsynced;
+    if (many && ::syncfs(root_->fd()) != 0) return ErrnoError("write " + path_);
+    for (const auto& fd : unsynced_)
+      if (::fdatasync(fd.get()) != 0) return ErrnoError("write " + path_);
+    unsynced_.clear();
+    return {};
+  }
+
+  // Over what has the name, if it has other bytes: never is there nothing under it.
+  Status Rename(int fd, const Digest& digest) {
+    BW_TRY(Folder folder, blobs_->MakeBelow(std::string(digest.algorithm_name())));
     if (part_.empty()) BW_CHECK(NamePart(fd));
     if (::renameat(blobs_->fd(), part_.c_str(), folder.fd(), digest.hex().c_str()) != 0) return ErrnoError("rename to " + path_ + "/" + BlobFile(digest));
     part_.clear();
@@ -268,6 +288,7 @@ class Layout final : public CopyTarget {
   std::string path_;
   Entries present_;
   std::optional<Folder> root_, blobs_;
+  std::vector<UniqueFd> unsynced_;  // manifests
   std::string part_;  // name of the spool in blobs/, where it has one
   formats::json::array entries_;
 };

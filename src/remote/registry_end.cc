@@ -66,7 +66,15 @@ class Target final : public CopyTarget {
   Target(RegistryClient& client, bool may_mount) : client_(client), may_mount_(may_mount) {}
 
   Result<std::optional<FetchedManifest>> Tagged(const std::string& tag) override { return client_.FindManifest(tag); }
-  Status Expect(const std::vector<CopiedManifest>&) override { return {}; }
+  // A registry that is down, or a wrong password: told at once, before threads go on trying.
+  Status Expect(const std::vector<CopiedManifest>& manifests) override {
+    for (const auto& m : manifests) {
+      if (!m.document.config) continue;
+      BW_CHECK(client_.HasBlob(m.document.config->digest));
+      break;
+    }
+    return {};
+  }
   Result<bool> HasBlob(const formats::Descriptor& blob) override { return client_.HasBlob(blob.digest); }
   Result<bool> MountBlob(const formats::Descriptor& blob) override {
     if (!may_mount_) return false;
