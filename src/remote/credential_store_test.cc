@@ -159,7 +159,7 @@ class Helpers : public CredentialStore {
 };
 
 TEST_F(Helpers, ThatTalkWithoutEndAreStopped) {
-  Program("endless", "trap '' PIPE; while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done");
+  Program("endless", "exec 2> /dev/null; trap '' PIPE; while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done");
   EXPECT_EQ(AskCredentialHelper("endless", "get", "r.example.com").error().code, Errc::kLimit);
 }
 
