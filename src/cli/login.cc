@@ -40,7 +40,7 @@ Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& refer
 
 std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials) {
   auto out = std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
-  out->client.SetTokenHost(login.token_host);
+  if (auto token = ParseRegistryHost(login.token_host)) out->client.SetTokenHost(token->host);  // checked with the command line
   return out;
 }
 

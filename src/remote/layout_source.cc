@@ -166,10 +166,10 @@ class DockerArchive final : public CopySource {
   }
 
   Result<FetchedManifest> Manifest(const std::string& reference) override {
-    if (reference.empty() || reference == manifest_.digest.str()) return manifest_;
+    if (reference.empty() || reference == manifest_.digest.str() || reference == TagOf(name_)) return manifest_;
     return Error{Errc::kNotFound, "the archive has no " + reference};
   }
-  Result<std::string> NameOf(const std::string& reference) override { return reference.empty() ? TagOf(name_) : std::string(); }
+  Result<std::string> NameOf(const std::string& reference) override { return Digest::Parse(reference) ? std::string() : TagOf(name_); }
   Result<ReferrerList> Referrers(const Digest&, std::uint64_t) override { return ReferrerList(); }
 
   Result<BlobBytes> Blob(const formats::Descriptor& blob, const Spool& spool, const Moved&) override {

@@ -226,6 +226,9 @@ class Copy(unittest.TestCase):
         archive.write_bytes(oci.tar({"c.json": config, "1/layer.tar": layers[0], "2/layer.tar": layers[1],
                                      "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["x:v1"], "Layers": ["1/layer.tar", "2/layer.tar"]}])}))
         copied = self.run_copy(f"docker-archive:{archive}", self.at(1, "other/saved:v1"))
+        named = self.run_copy(f"docker-archive:{archive}:v1", self.at(1, "other/saved-named"))  # its own tag goes along
+        self.assertEqual(self.there.pull("other/saved-named", "v1")[0], 200, named.stderr)
+        self.run_copy(f"docker-archive:{archive}:v2", self.at(1, "other/saved-named"), code=3)
         status, _, body = self.there.pull("other/saved", "v1")
         self.assertEqual((status, oci.digest(body)), (200, copied.stdout.strip()))
         self.assertEqual([(d["digest"], d["mediaType"].rsplit(".", 1)[1]) for d in json.loads(body)["layers"]],
