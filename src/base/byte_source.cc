@@ -24,16 +24,6 @@ Result<std::size_t> Pread(int fd, std::uint64_t offset, std::span<std::uint8_t> 
   }
 }
 
-Status WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("write");
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::size_t> MemorySource::Read(std::span<std::uint8_t> into) {
@@ -81,6 +71,16 @@ Result<Bytes> ReadAll(ByteSource& source, std::uint64_t limit) {
   }
   out.resize(used);
   return out;
+}
+
+Status WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("write");
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
 }
 
 Result<std::string> ReadFile(const std::string& path, std::uint64_t limit) {

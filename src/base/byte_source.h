@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -68,6 +69,8 @@ class FileSource final : public ByteSource, public RandomSource {
 
 // All bytes of a stream; kLimit if there are more than `limit`.
 Result<Bytes> ReadAll(ByteSource& source, std::uint64_t limit);
+// All of `bytes`, at the descriptor's own position; kIo.
+Status WriteAll(int fd, std::string_view bytes);
 // A whole file; kNotFound, kIo, kLimit.
 Result<std::string> ReadFile(const std::string& path, std::uint64_t limit);
 // Writes a temporary beside `path`, syncs it, renames it over `path`, syncs the folder.

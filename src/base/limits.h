@@ -111,4 +111,14 @@ inline constexpr std::chrono::seconds kLoginCache{60};          // a verified Ba
 inline constexpr std::chrono::seconds kRightsLease{1};          // DESIGN 2.16
 inline constexpr std::uint64_t kAuditFieldBytes = 2048;         // one text of an audit row; longer ones are cut
 
+// Copies between registries, layouts and archives, on the command line.
+inline constexpr std::uint64_t kCopyManifests = 10'000;         // of one copy: children, signatures, SBOMs
+inline constexpr std::uint64_t kCopyManifestBytes = 64 * kMiB;  // of those together; they are in memory
+inline constexpr std::uint64_t kCopyDescriptors = 100'000;      // children, layers and listed referrers of one copy together
+inline constexpr std::uint64_t kCopyDepth = 16;                 // children of children, referrers of referrers
+inline constexpr std::uint64_t kReferrerPages = 100;            // of one list
+inline constexpr std::uint64_t kResumeProgress = 1 * kMiB;      // bytes that make a cut connection count as a new one
+inline constexpr std::uint64_t kLoginFileBytes = 1 * kMiB;      // config.json, auth.json, and what a credential helper says
+inline constexpr std::chrono::seconds kLayoutLock{30};          // to wait for another copy into the same layout
+
 }  // namespace bulwark::limits

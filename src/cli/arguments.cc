@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -48,6 +49,8 @@ struct Values {
   PolicyArguments policy;
   ExceptionArguments exception;
   CopyArguments push, pull;
+  TransferArguments copy;
+  LoginArguments login, logout;
   WhyArguments why;
   UserArguments user;
   VersionArguments version;
@@ -60,11 +63,23 @@ void Choose(CLI::App* app, Values& values, const std::string& verb, T Values::*f
   app->callback([&values, verb, field] { values.chosen = {verb, values.*field}; });
 }
 
+void AddConnection(CLI::App* app, Login& login, const std::string& prefix, const std::string& whose) {
+  app->add_flag("--" + prefix + "plain-http", login.plain_http, "Talk HTTP without TLS" + whose + ", log-ins included (loopback addresses always do)");
+  app->add_option("--" + prefix + "ca-file", login.ca_file, "Trust this certificate authority as well" + whose + " (PEM)");
+  MustParse(app->add_option("--" + prefix + "token-host", login.token_host, "Host of the token service" + whose + ", if it is another one than the registry's: it may get the password too"), ParseRegistryHost);
+}
+
 void AddLogin(CLI::App* app, Login& login) {
   app->add_option("--username,-u", login.username, "Log in as this user (else: Docker's and podman's stored log-ins)");
   app->add_flag("--password-stdin", login.password_stdin, "Read the password from standard input")->needs("--username");
-  app->add_flag("--plain-http", login.plain_http, "Talk HTTP without TLS (loopback addresses always do)");
-  app->add_option("--ca-file", login.ca_file, "Trust this certificate authority as well (PEM)");
+  AddConnection(app, login, "", "");
+}
+
+// "linux/amd64" or "linux/arm64/v8".
+Status CheckPlatform(const std::string& text) {
+  const auto parts = Split(text, '/');
+  const bool fits = (parts.size() == 2 || parts.size() == 3) && std::none_of(parts.begin(), parts.end(), [](auto part) { return part.empty(); });
+  return fits ? Status() : Status(Errc::kInvalid, "'" + text + "' is no platform; write it as in linux/amd64");
 }
 
 void AddFormat(CLI::App* app, std::string& format, const std::vector<std::string>& choices, const std::string& in_a_pipe = "json") {
@@ -193,11 +208,39 @@ void AddCopies(CLI::App& root, Values& v) {
   pull->add_option("layout", v.pull.to, "OCI layout directory to write")->required();
   AddLogin(pull, v.pull.login);
   Choose(pull, v, "pull", &Values::pull);
+  auto* copy = root.add_subcommand("copy", "Copy an image with all that belongs to it, between registries, layouts and archives");
+  copy->add_option("from", v.copy.from, "Registry reference, OCI layout, OCI or docker archive; oci:PATH[:TAG] and docker://IMAGE say which")->required();
+  copy->add_option("to", v.copy.to, "Registry reference, or OCI layout as ./PATH[:TAG] or oci:PATH[:TAG]; without a tag it gets the source's")->required();
+  MustParse(copy->add_option("--platform", v.copy.platforms, "Of a multi-platform image only these, such as linux/amd64,linux/arm64")
+                ->delimiter(',')->allow_extra_args(false)->type_name("PLATFORM,..."), CheckPlatform);
+  copy->add_flag("--no-referrers", v.copy.no_referrers, "Leave signatures, SBOMs and attestations behind");
+  copy->add_option("--jobs,-j", v.copy.jobs, "Blobs at once (default 4)")->check(CLI::Range(1, 32));
+  copy->add_option("--username,-u", v.copy.login.username, "Log in to the target, or to the only registry there is, as this user (else: Docker's and podman's stored log-ins)");
+  copy->add_option("--from-username", v.copy.from_login.username, "Log in to the source as this user");
+  copy->add_flag("--password-stdin", v.copy.login.password_stdin, "Read passwords from standard input, a line each: of --username, then of --from-username");
+  AddConnection(copy, v.copy.login, "", " at the target, or the only registry there is");
+  AddConnection(copy, v.copy.from_login, "from-", " at the source");
+  Examples(copy, "  bulwark copy docker.io/library/debian:12 registry.example.com/base/debian:12\n"
+                 "  bulwark copy registry.example.com/team/app:1.2 ./app            into an OCI layout\n"
+                 "  bulwark copy ./app registry.example.com/other/app:1.2 --platform linux/amd64\n");
+  Choose(copy, v, "copy", &Values::copy);
   auto* why = root.add_subcommand("why", "Say what a registry decided about an image, and on what grounds");
   MustParse(why->add_option("image", v.why.image, "Registry reference")->required(), remote::ParseImageReference);
   AddFormat(why, v.why.format, {"table", "json"});
   AddLogin(why, v.why.login);
   Choose(why, v, "why", &Values::why);
+}
+
+void AddLogins(CLI::App& root, Values& v) {
+  auto* login = root.add_subcommand("login", "Log in to a registry and keep the log-in as docker does");
+  MustParse(login->add_option("registry", v.login.registry, "Its host, such as registry.example.com")->required(), ParseRegistryHost);
+  AddLogin(login, v.login.login);
+  Examples(login, "  bulwark login registry.example.com -u alice                     asks for the password\n"
+                  "  bulwark login registry.example.com -u robot --password-stdin < secret\n");
+  Choose(login, v, "login", &Values::login);
+  auto* logout = root.add_subcommand("logout", "Forget the log-in to a registry");
+  MustParse(logout->add_option("registry", v.logout.registry, "Its host")->required(), ParseRegistryHost);
+  Choose(logout, v, "logout", &Values::logout);
 }
 
 void AddUser(CLI::App& root, Values& v) {
@@ -309,6 +352,7 @@ Command ParseArguments(int argc, char** argv) {
   AddPolicy(root, values);
   AddException(root, values);
   AddCopies(root, values);
+  AddLogins(root, values);
   AddUser(root, values);
   AddSmall(root, values);
   const std::vector<std::string> words = Words(argc, argv);

@@ -17,6 +17,7 @@ struct Login {
   bool password_stdin = false;
   bool plain_http = false;   // loopback hosts are plain anyway
   std::string ca_file;
+  std::string token_host;    // of a token service elsewhere that may get the password
 };
 
 struct ServeArguments { std::string listen, data, config, database, tls_certificate, tls_key, external_url; };
@@ -51,6 +52,16 @@ struct ExceptionArguments {
 
 struct CopyArguments { std::string from, to; Login login; };   // push and pull
 
+struct TransferArguments {  // copy
+  std::string from, to;
+  std::vector<std::string> platforms;
+  std::uint64_t jobs = 4;
+  bool no_referrers = false;
+  Login login, from_login;
+};
+
+struct LoginArguments { std::string registry; Login login; };   // login and logout
+
 struct WhyArguments { std::string image, format; Login login; };
 
 struct UserArguments {
@@ -75,7 +86,7 @@ struct WorkerArguments {};
 struct Answered { int exit_code = 0; };
 
 using Arguments = std::variant<Answered, ServeArguments, ScanArguments, DbArguments, PolicyArguments, ExceptionArguments, CopyArguments,
-                               WhyArguments, UserArguments, VersionArguments, PurlArguments, WorkerArguments>;
+                               TransferArguments, LoginArguments, WhyArguments, UserArguments, VersionArguments, PurlArguments, WorkerArguments>;
 
 // What the copy verbs and the scan verbs do with the same arguments is told by this name.
 struct Command {

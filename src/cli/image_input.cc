@@ -93,6 +93,7 @@ Status WriteTo(int fd, ByteSpan bytes) {
 Status FetchLayer(const remote::ImageReference& reference, const Login& login, const formats::Descriptor& descriptor,
                   service::Analyzer& analyzer, SharedProgress& progress, Layer& layer) {
   BW_TRY(auto session, OpenSession(reference, login));
+  session->client.SetPatience(kPatience);
   layer.digest = descriptor.digest;
   BW_TRY(layer.file.fd, remote::TemporaryFile());
   BW_TRY(auto follower, analyzer.Follow(layer.file.fd.get()));

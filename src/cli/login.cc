@@ -15,6 +15,8 @@ std::unique_ptr<net::HttpClient> Http(const Login& login) {
 
 }  // namespace
 
+const remote::Patience kPatience{.tries = 6, .sleep = nullptr};
+
 Status ReadLoginPassword(Login& login) {
   if (login.username.empty()) return {};
   if (login.password_stdin) {
@@ -22,6 +24,7 @@ Status ReadLoginPassword(Login& login) {
   } else {
     BW_TRY(login.password, ReadPassword("Password of " + login.username + ": "));
   }
+  if (login.password.ends_with('\r')) login.password.pop_back();  // a file with the line ends of Windows
   return {};
 }
 
@@ -32,7 +35,13 @@ Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& hos
 
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login) {
   BW_TRY(auto credentials, CredentialsFor(reference.host, login));
-  return std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+  return NewSession(reference, login, std::move(credentials));
+}
+
+std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials) {
+  auto out = std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+  if (auto token = ParseRegistryHost(login.token_host)) out->client.SetTokenHost(token->host);  // checked with the command line
+  return out;
 }
 
 Result<remote::ImageReference> ParseRegistryHost(std::string_view registry) {

@@ -10,9 +10,13 @@
 #include "cli/arguments.h"
 #include "net/http_client.h"
 #include "remote/credentials.h"
+#include "remote/patience.h"
 #include "remote/registry_client.h"
 
 namespace bulwark::cli {
+
+// Of verbs that move many bytes: a busy registry and a cut connection are tried again, for about half a minute.
+extern const remote::Patience kPatience;
 
 struct Session {
   Session(std::unique_ptr<net::HttpClient> http_client, const remote::ImageReference& reference, bool plain_http,
@@ -28,6 +32,8 @@ Status ReadLoginPassword(Login& login);
 Result<std::optional<remote::Credentials>> CredentialsFor(const std::string& host, const Login& login);
 // Credentials: --username, else the log-in that Docker or podman stored.
 Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& reference, const Login& login);
+// With credentials that are known already: for several sessions with one registry.
+std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials);
 // For API verbs, which are given a registry's host: "localhost:5000", or an address with http:// or https://.
 Result<remote::ImageReference> ParseRegistryHost(std::string_view registry);  // kInvalid
 Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login);

@@ -21,24 +21,6 @@ namespace {
 
 constexpr int kIndexDepth = 4;
 
-// A file that reports how far it was read.
-class Watched final : public ByteSource {
- public:
-  Watched(const remote::OpenedFile& file, Progress& progress, std::string what)
-      : source_(file.fd.get(), file.size), size_(file.size), progress_(progress), what_(std::move(what)) {}
-  Result<std::size_t> Read(std::span<std::uint8_t> into) override {
-    BW_TRY(std::size_t n, source_.Read(into));
-    progress_.Update(done_ += n, size_, what_);
-    return n;
-  }
-
- private:
-  FileSource source_;
-  std::uint64_t size_, done_ = 0;
-  Progress& progress_;
-  std::string what_;
-};
-
 class Pusher {
  public:
   Pusher(const remote::ImageFiles& files, remote::RegistryClient& client) : files_(files), client_(client), progress_("pushing") {}
@@ -53,9 +35,9 @@ class Pusher {
     }
     if (document.config) BW_CHECK(PushBlob(*document.config));
     for (const auto& layer : document.layers) BW_CHECK(PushBlob(layer));
-    BW_TRY(std::string warning, client_.PutManifest(reference, document.media_type, manifest.bytes));
+    BW_TRY(auto answer, client_.PutManifest(reference, document.media_type, manifest.bytes));
     progress_.Done();
-    if (!warning.empty()) NoteLine(warning);
+    if (!answer.warning.empty()) NoteLine(answer.warning);
     return {};
   }
 
@@ -65,8 +47,11 @@ class Pusher {
     BW_TRY(bool there, client_.HasBlob(blob.digest));
     if (there) return {};
     BW_TRY(auto file, files_.Open(remote::BlobFile(blob.digest)));
-    Watched source(file, progress_, blob.digest.short_str());
-    return client_.PutBlob(blob.digest, file.size, source);
+    std::uint64_t sent = 0;
+    return client_.PutBlob(blob.digest, FileSource(file.fd.get(), file.size), [&](std::uint64_t bytes) -> Status {
+      progress_.Update(sent += bytes, file.size, blob.digest.short_str());
+      return {};
+    });
   }
 
   const remote::ImageFiles& files_;
@@ -90,9 +75,10 @@ Status Push(const CopyArguments& a) {
   BW_TRY(auto reference, remote::ParseImageReference(a.to));
   BW_TRY(auto files, OpenSource(a.from));
   auto top = remote::TopManifest(*files);
-  if (!top && top.error().code == Errc::kNotFound) return Error{Errc::kUnsupported, a.from + " is no OCI layout or OCI archive; copy docker archives with skopeo"};
+  if (!top && top.error().code == Errc::kNotFound) return Error{Errc::kUnsupported, a.from + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
   if (!top) return top.error().Wrap(a.from);
   BW_TRY(auto session, OpenSession(reference, a.login));
+  session->client.SetPatience(kPatience);
   BW_CHECK(Pusher(*files, session->client).Push(*top, reference.api_reference(), 0));
   return WriteOutput("", top->digest.str() + "\n");
 }

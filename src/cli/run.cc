@@ -21,6 +21,8 @@ struct Dispatch {
   int operator()(const PolicyArguments& a) const { return RunPolicy(a); }
   int operator()(const ExceptionArguments& a) const { return RunException(a); }
   int operator()(const CopyArguments& a) const { return verb == "push" ? RunPush(a) : RunPull(a); }
+  int operator()(const TransferArguments& a) const { return RunCopy(a); }
+  int operator()(const LoginArguments& a) const { return verb == "logout" ? RunLogout(a) : RunLogin(a); }
   int operator()(const WhyArguments& a) const { return RunWhy(a); }
   int operator()(const UserArguments& a) const { return RunUser(a); }
   int operator()(const VersionArguments& a) const { return RunVersion(a); }
@@ -31,7 +33,8 @@ struct Dispatch {
 struct LogIn {
   template <typename T>
   Status operator()(T& arguments) const {
-    if constexpr (requires { arguments.login; }) return ReadLoginPassword(arguments.login);
+    // A copy has two log-ins, and reads their passwords itself.
+    if constexpr (requires { arguments.login; } && !requires { arguments.from_login; }) return ReadLoginPassword(arguments.login);
     return {};
   }
 };

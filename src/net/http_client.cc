@@ -31,6 +31,7 @@ struct Transfer {
   HttpClientResponse response;
   std::size_t header_bytes = 0;
   std::optional<Error> error;
+  std::uint64_t passed_over = 0;  // bytes before resume_at that a server sent nevertheless
 
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
@@ -54,15 +55,36 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
   return line.size();
 }
 
+// Leaves of `bytes` what is at or after the point that was asked for. kUnavailable: the server answers another range.
+Status FromResumePoint(Transfer& transfer, std::string_view& bytes) {
+  if (!transfer.request.resume_at) return {};
+  if (transfer.response.status == 206) {
+    const auto range = transfer.response.Header("content-range");
+    const std::string wanted = "bytes " + std::to_string(*transfer.request.resume_at) + "-";
+    if (range && range->starts_with(wanted)) return {};
+    return {Errc::kUnavailable, "the server answers another range than it was asked for"};
+  }
+  const auto skip = std::min<std::uint64_t>(bytes.size(), *transfer.request.resume_at - transfer.passed_over);
+  transfer.passed_over += skip;
+  bytes.remove_prefix(static_cast<std::size_t>(skip));
+  return {};
+}
+
 std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
-  const std::string_view bytes(data, size * count);
+  std::string_view bytes(data, size * count);
   if (transfer.ToSink()) {
+    const std::size_t whole = bytes.size();
+    if (Status fits = FromResumePoint(transfer, bytes); !fits.ok()) {
+      transfer.error = fits.error();
+      return CURL_WRITEFUNC_ERROR;
+    }
+    if (bytes.empty()) return whole;
     if (Status stored = transfer.request.sink(AsBytes(bytes)); !stored.ok()) {
       transfer.error = stored.error();
       return CURL_WRITEFUNC_ERROR;
     }
-    return bytes.size();
+    return whole;
   }
   if (bytes.size() > transfer.request.limit - transfer.response.body.size()) {
     transfer.error = Error{Errc::kLimit, "answer is larger than " + FormatBytes(transfer.request.limit)};
@@ -154,7 +176,7 @@ Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
 }
 
 Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const std::string& url, bool with_credentials) {
-  Transfer transfer{request, {}, 0, std::nullopt};
+  Transfer transfer{request, {}, 0, std::nullopt, 0};
   curl_easy_reset(handle_.get());  // keeps the connections
   SetConnection();
   curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());

@@ -26,7 +26,7 @@ struct HttpClientRequest {
   std::optional<std::uint64_t> body_size;             // of body_source; nullopt: chunked
   std::uint64_t limit = 16 << 20;                     // most bytes of an answer kept in `body`
   std::function<Status(ByteSpan)> sink;               // gets a 2xx answer's body instead of `body`; an error stops the transfer
-  std::optional<std::uint64_t> resume_at;             // Range: bytes=N-
+  std::optional<std::uint64_t> resume_at;             // Range: bytes=N-; of a server that sends all (200) the sink gets bytes from N on
   bool follow_redirects = true;                       // GET and HEAD only
 };
 

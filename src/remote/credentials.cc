@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
-#include <vector>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -14,6 +14,8 @@
 #include <boost/json/object.hpp>
 
 #include "base/byte_source.h"
+#include "base/limits.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
 #include "formats/json.h"
@@ -23,22 +25,8 @@ extern char** environ;
 namespace bulwark::remote {
 namespace {
 
-constexpr std::uint64_t kConfigLimit = 1 << 20;
-
-std::vector<std::string> ConfigFiles() {
-  std::vector<std::string> out;
-  auto add = [&](const char* variable, const std::string& below) {
-    if (const char* value = std::getenv(variable); value && *value) out.push_back(value + below);
-  };
-  add("REGISTRY_AUTH_FILE", "");
-  add("DOCKER_CONFIG", "/config.json");
-  add("XDG_RUNTIME_DIR", "/containers/auth.json");
-  if (!std::getenv("DOCKER_CONFIG")) add("HOME", "/.docker/config.json");
-  return out;
-}
-
-// Docker writes Docker Hub under its old index address.
-std::string KeyFor(const std::string& host) { return host == "docker.io" ? "https://index.docker.io/v1/" : host; }
+constexpr std::size_t kHelperInput = 32 << 10;     // fits a pipe: nobody has to read while it is written
+constexpr std::size_t kHelperSentence = 500;
 
 Result<std::optional<Credentials>> FromAuth(const formats::json::object& entry) {
   BW_TRY(auto auth, formats::JsonOptionalString(entry, "auth"));
@@ -50,9 +38,8 @@ Result<std::optional<Credentials>> FromAuth(const formats::json::object& entry) 
 }
 
 Result<std::optional<Credentials>> FromHelper(const std::string& name, const std::string& host, const CredentialHelper& helper) {
-  bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
-  if (!plain) return Error{Errc::kInvalid, "a credential helper's name has other characters than letters, digits, '-', '_', '.'"};
-  auto answer = helper(name, KeyFor(host));
+  BW_CHECK(CheckHelperName(name));
+  auto answer = helper(name, CredentialKey(host));
   if (!answer) return answer.error().code == Errc::kNotFound ? Result<std::optional<Credentials>>(std::nullopt) : answer.error();
   BW_TRY(auto value, formats::ParseJson(*answer));
   const auto* object = value.if_object();
@@ -62,51 +49,103 @@ Result<std::optional<Credentials>> FromHelper(const std::string& name, const std
   return std::optional<Credentials>({std::string(user), std::string(secret)});
 }
 
-Status WriteAndClose(UniqueFd fd, std::string_view text) {
-  while (!text.empty()) {
-    ssize_t n = ::write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("write to the credential helper");
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
+// What a helper says when it fails, for a person; nothing if it may be a log-in.
+std::string Sentence(const std::string& text, const std::string& input) {
+  const std::string_view said = Trim(text);
+  const bool may_be_secret = said.find('{') != std::string_view::npos || (input.starts_with("{") && !said.empty() && input.find(said) != std::string::npos);
+  if (said.empty() || may_be_secret) return {};
+  return ": " + Printable(said.substr(0, said.find('\n')), kHelperSentence);
 }
 
-}  // namespace
+struct Child {
+  pid_t pid = 0;
+  UniqueFd in, out;  // its standard input and output
+};
 
-Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host) {
+Result<Child> StartHelper(std::string program, std::string verb) {
   int in[2], out[2];
   if (::pipe2(in, O_CLOEXEC) != 0) return ErrnoError("pipe");
   UniqueFd in_read(in[0]), in_write(in[1]);
   if (::pipe2(out, O_CLOEXEC) != 0) return ErrnoError("pipe");
   UniqueFd out_read(out[0]), out_write(out[1]);
-  std::string program = "docker-credential-" + name, verb = "get";
   char* argv[] = {program.data(), verb.data(), nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in_read.get(), 0);
   posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
-  pid_t pid = 0;
-  int failed = ::posix_spawnp(&pid, program.c_str(), &actions, nullptr, argv, environ);
+  // This program ignores SIGPIPE; a helper whose answer nobody reads shall end.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  Child child;
+  const int failed = ::posix_spawnp(&child.pid, program.c_str(), &actions, &attributes, argv, environ);
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   if (failed) return Error{Errc::kUnavailable, program + " cannot be started; is it installed?"};
-  in_read.Reset();
-  out_write.Reset();
-  auto written = WriteAndClose(std::move(in_write), host);
+  child.in = std::move(in_write);
+  child.out = std::move(out_read);
+  return child;
+}
+
+}  // namespace
+
+std::vector<std::string> LoginFiles() {
+  auto value = [](const char* variable) {
+    const char* text = std::getenv(variable);
+    return std::string(text ? text : "");
+  };
+  std::vector<std::string> out;
+  if (auto file = value("REGISTRY_AUTH_FILE"); !file.empty()) out.push_back(file);
+  if (auto folder = value("DOCKER_CONFIG"); !folder.empty()) out.push_back(folder + "/config.json");
+  else if (auto home = value("HOME"); !home.empty()) out.push_back(home + "/.docker/config.json");
+  if (auto run = value("XDG_RUNTIME_DIR"); !run.empty()) out.push_back(run + "/containers/auth.json");
+  return out;
+}
+
+std::string CredentialKey(const std::string& host) { return host == "docker.io" ? "https://index.docker.io/v1/" : host; }
+
+Status CheckHelperName(const std::string& name) {
+  bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  if (plain) return {};
+  return {Errc::kInvalid, "a credential helper's name has other characters than letters, digits, '-', '_', '.'"};
+}
+
+Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host) { return AskCredentialHelper(name, "get", host); }
+
+Result<std::string> AskCredentialHelper(const std::string& name, const std::string& verb, const std::string& input) {
+  const std::string program = "docker-credential-" + name;
+  if (input.size() > kHelperInput) return Error{Errc::kLimit, "the log-in is too long for " + program};
+  BW_TRY(Child child, StartHelper(program, verb));
+  const Status written = WriteAll(child.in.get(), input);
+  child.in.Reset();
   std::string text;
   char buf[4096];
-  for (ssize_t n; (n = ::read(out_read.get(), buf, sizeof buf)) > 0 && text.size() < kConfigLimit;) text.append(buf, static_cast<std::size_t>(n));
-  out_read.Reset();  // one that writes without end must not be waited for
+  for (ssize_t n; text.size() <= limits::kLoginFileBytes;) {
+    n = ::read(child.out.get(), buf, sizeof buf);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    text.append(buf, static_cast<std::size_t>(n));
+  }
+  child.out.Reset();
+  const bool endless = text.size() > limits::kLoginFileBytes;
+  if (endless) ::kill(child.pid, SIGKILL);
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
+  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {}
+  if (endless) return Error{Errc::kLimit, program + " " + verb + " answers more than " + FormatBytes(limits::kLoginFileBytes)};
+  const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (done && written) return text;
+  if (done) return Error{Errc::kUnavailable, program + " " + verb + " did not read what it was given"};
   // The helpers' protocol: failure with this text means that there is no log-in.
   if (text.find("credentials not found") != std::string::npos) return Error{Errc::kNotFound, "no log-in stored"};
-  return Error{Errc::kUnavailable, program + " failed"};
+  return Error{Errc::kUnavailable, program + " " + verb + " failed" + Sentence(text, input)};
 }
 
 Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, const std::string& host, const CredentialHelper& helper) {
-  BW_TRY(auto value, formats::ParseJson(config_json));
+  BW_TRY(auto value, formats::ParseJson(config_json, {.case_twins = formats::CaseTwins::kAllow}));
   const auto* config = value.if_object();
   if (!config) return Error{Errc::kInvalid, "not a JSON object"};
   BW_TRY(const auto* helpers, formats::JsonOptionalObject(*config, "credHelpers"));
@@ -116,7 +155,7 @@ Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, c
   }
   BW_TRY(const auto* auths, formats::JsonOptionalObject(*config, "auths"));
   if (auths) {
-    for (const std::string& key : {KeyFor(host), "https://" + host, "http://" + host}) {
+    for (const std::string& key : {CredentialKey(host), "https://" + host, "http://" + host}) {
       const auto* entry = auths->if_contains(key);
       if (!entry || !entry->if_object()) continue;
       BW_TRY(auto found, FromAuth(*entry->if_object()));
@@ -129,8 +168,8 @@ Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, c
 }
 
 Result<std::optional<Credentials>> FindCredentials(const std::string& host, const CredentialHelper& helper) {
-  for (const std::string& path : ConfigFiles()) {
-    auto text = ReadFile(path, kConfigLimit);
+  for (const std::string& path : LoginFiles()) {
+    auto text = ReadFile(path, limits::kLoginFileBytes);
     if (!text && text.error().code == Errc::kNotFound) continue;
     if (!text) return text.error();
     auto found = CredentialsIn(*text, host, helper);

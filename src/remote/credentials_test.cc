@@ -19,6 +19,13 @@ TEST(Credentials, ReadsAuths) {  // Docker's config.json: base64 of user:passwor
   EXPECT_FALSE(*CredentialsIn(R"({"auths":{"other.example.com":{"auth":"Ym9iOng="}}})", "r.example.com", Never()));
 }
 
+// Docker keeps what it does not know, and reads keys without their case: two that differ in nothing else are no reason to refuse.
+TEST(Credentials, ReadsFilesWithOddKeys) {
+  auto found = CredentialsIn(R"({"auths":{"r.example.com":{"auth":"YTpi"},"R.example.com":{}},"Detach":1,"detach":2})", "r.example.com", RunCredentialHelper);
+  ASSERT_TRUE(found.ok() && *found);
+  EXPECT_EQ((*found)->username, "a");
+}
+
 TEST(Credentials, AsksTheHelperOfTheHostThenTheStore) {
   CredentialHelper helper = [](const std::string& name, const std::string& host) -> Result<std::string> {
     if (name == "none") return Error{Errc::kNotFound, "no log-in"};

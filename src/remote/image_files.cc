@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/byte_source.h"
+#include "base/folder.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "formats/tar.h"
 
@@ -29,22 +31,24 @@ bool StaysInside(const std::string& name) {
 
 class Directory final : public ImageFiles {
  public:
-  explicit Directory(std::string path) : path_(std::move(path)) {}
+  explicit Directory(const std::string& path) : folder_(Folder::Open(path)) {}
   Result<OpenedFile> Open(const std::string& name) const override {
     if (!StaysInside(name)) return Error{Errc::kInvalid, "the image names a file outside of itself"};
+    if (!folder_) return folder_.error();
     OpenedFile out;
-    out.fd = UniqueFd(::open((path_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!out.fd && errno == ENOENT) return Error{Errc::kNotFound, "it has no file " + name};
-    if (!out.fd) return ErrnoError("open " + name);
+    // Unpacked `docker save` archives have links between their layers. None may lead out.
+    auto fd = folder_->OpenPlain(name, Links::kInside);
+    if (!fd && fd.error().code == Errc::kNotFound) return Error{Errc::kNotFound, "it has no file " + Printable(name, 300)};
+    if (!fd) return fd.error();
     struct stat info {};
-    if (::fstat(out.fd.get(), &info) != 0) return ErrnoError("stat " + name);
-    if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, name + " is not a plain file"};
+    if (::fstat(fd->get(), &info) != 0) return ErrnoError("stat " + name);
+    out.fd = *std::move(fd);
     out.size = static_cast<std::uint64_t>(info.st_size);
     return out;
   }
 
  private:
-  std::string path_;
+  Result<Folder> folder_;
 };
 
 class FileChunks final : public formats::ChunkSource {
@@ -90,10 +94,11 @@ class Archive final : public ImageFiles {
   Result<OpenedFile> CopyPlainly(OpenedFile out, const Member& member) const {
     FileSource source(fd_.get(), member.offset + member.size);
     Bytes buffer(kChunk);
+    if (::lseek(out.fd.get(), 0, SEEK_SET) != 0) return ErrnoError("write a temporary file");
     for (std::uint64_t done = 0; done < member.size;) {
       std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, member.size - done));
       BW_CHECK(source.ReadAt(member.offset + done, std::span(buffer).first(n)));
-      if (::pwrite(out.fd.get(), buffer.data(), n, static_cast<off_t>(done)) != static_cast<ssize_t>(n)) return ErrnoError("write a temporary file");
+      BW_CHECK(WriteAll(out.fd.get(), AsText(ByteSpan(buffer).first(n))));
       done += n;
     }
     return out;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "crypto/hash.h"
 #include "formats/json.h"
+#include "remote/layout_index.h"
 
 namespace bulwark::remote {
 namespace {
@@ -25,20 +26,6 @@ std::string HostArchitecture() {
 }
 
 bool Runnable(const formats::Descriptor& d) { return !d.platform || d.platform->os != "unknown"; }
-
-Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d) {
-  BW_TRY(std::string bytes, files.Read(BlobFile(d.digest), limits::kManifestBytes));
-  if (crypto::HashWith(d.digest.algorithm(), AsBytes(bytes)) != d.digest)
-    return Error{Errc::kDigest, "the file of " + d.digest.str() + " has other bytes than that; copy the image again"};
-  return FetchedManifest{std::move(bytes), d.media_type, d.digest};
-}
-
-Result<std::vector<formats::Descriptor>> LayoutIndex(const ImageFiles& files) {
-  BW_TRY(std::string text, files.Read("index.json", limits::kManifestBytes));
-  auto index = formats::ParseOciDocument(formats::kOciIndex, text);  // its own mediaType is optional, and skopeo writes none
-  if (!index) return index.error().Wrap("index.json");
-  return index->manifests;
-}
 
 Result<LocalImage> FromManifest(const ImageFiles& files, FetchedManifest manifest, const std::string& platform, int depth) {
   BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
@@ -98,20 +85,25 @@ Result<formats::Descriptor> ChoosePlatform(const std::vector<formats::Descriptor
 }
 
 Result<FetchedManifest> TopManifest(const ImageFiles& files) {
-  BW_TRY(auto manifests, LayoutIndex(files));
-  if (manifests.size() == 1) return ReadDocument(files, manifests.front());
-  if (manifests.empty()) return Error{Errc::kNotFound, "the layout's index.json names no image"};
-  return Error{Errc::kUnsupported, "the layout holds " + std::to_string(manifests.size()) + " images; give one with a single image"};
+  BW_TRY(auto entries, LayoutEntries(files));
+  BW_TRY(auto top, ChooseEntry(files, entries, ""));
+  return ReadDocument(files, top.descriptor);
 }
 
 Result<LocalImage> FindImage(const ImageFiles& files, const std::string& platform) {
-  auto manifests = LayoutIndex(files);
-  if (!manifests && manifests.error().code == Errc::kNotFound) return FromDockerArchive(files);
-  if (!manifests) return manifests.error();
-  if (manifests->empty()) return Error{Errc::kNotFound, "the layout's index.json names no image"};
-  formats::Descriptor top = manifests->front();
-  if (manifests->size() > 1) {
-    BW_TRY(top, ChoosePlatform(*manifests, platform));
+  auto entries = LayoutEntries(files);
+  if (!entries && entries.error().code == Errc::kNotFound) return FromDockerArchive(files);
+  if (!entries) return entries.error();
+  auto only = ChooseEntry(files, *entries, "");
+  // Some tools write the platforms of one image side by side.
+  if (!only && only.error().code != Errc::kUnsupported) return only.error();
+  formats::Descriptor top;
+  if (only) {
+    top = only->descriptor;
+  } else {
+    std::vector<formats::Descriptor> manifests;
+    for (const auto& entry : *entries) manifests.push_back(entry.descriptor);
+    BW_TRY(top, ChoosePlatform(manifests, platform));
   }
   BW_TRY(auto document, ReadDocument(files, top));
   return FromManifest(files, std::move(document), platform, 0);

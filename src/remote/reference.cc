@@ -118,6 +118,16 @@ bool IsLoopback(std::string_view host) {
           std::all_of(name.begin(), name.end(), [](char c) { return c == '.' || (c >= '0' && c <= '9'); }));
 }
 
+bool IsTag(std::string_view text) { return ValidTag(text); }
+
+std::string TagOf(std::string_view name) {
+  if (ValidTag(name)) return std::string(name);
+  const auto colon = name.rfind(':');
+  if (colon == std::string_view::npos || !ParseImageReference(name)) return {};
+  const std::string_view tag = name.substr(colon + 1);
+  return ValidTag(tag) ? std::string(tag) : std::string();
+}
+
 std::string BaseUrl(const ImageReference& reference, bool plain_http) {
   if (reference.host == "docker.io") return "https://registry-1.docker.io";
   return (plain_http || IsLoopback(reference.host) ? "http://" : "https://") + reference.host;

@@ -23,6 +23,11 @@ struct ImageReference {
 // kInvalid with what is wrong. The first component is a host if it has a dot, a colon, upper case or is "localhost".
 Result<ImageReference> ParseImageReference(std::string_view text);
 
+// [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+bool IsTag(std::string_view text);
+// The tag in a name that a layout or archive gives to an image: itself, or that of a whole reference; empty if it has none.
+std::string TagOf(std::string_view name);
+
 // "http://localhost:5000" for loopback hosts (no TLS there unless `tls`), "https://…" otherwise; docker.io has its own host.
 std::string BaseUrl(const ImageReference& reference, bool plain_http);
 bool IsLoopback(std::string_view host);

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "crypto/hash.h"
 #include "formats/json.h"
+#include "remote/web_address.h"
 
 namespace bulwark::remote {
 namespace {
@@ -24,28 +25,6 @@ constexpr std::size_t kMessageLimit = 2000;
 struct TokenHost { std::string_view registry, host; };
 constexpr std::array<TokenHost, 2> kTokenHosts = {{{"docker.io", "auth.docker.io"}, {"registry.gitlab.com", "gitlab.com"}}};
 
-struct Origin { std::string scheme, host; };
-
-std::optional<Origin> OriginOf(std::string_view url) {
-  auto colon = url.find("://");
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view rest = url.substr(colon + 3);
-  std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
-  if (host.empty() || host.find_first_of("@\\ ") != std::string_view::npos) return std::nullopt;
-  return Origin{ToLower(url.substr(0, colon)), ToLower(host)};
-}
-
-std::string UrlEncode(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (unsigned char c : text) {
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) out.push_back(static_cast<char>(c));
-    else out += {'%', kHex[c >> 4], kHex[c & 15]};
-  }
-  return out;
-}
-
 Errc FromStatus(int status) {
   switch (status) {
     case 400: return Errc::kInvalid;
@@ -54,6 +33,7 @@ Errc FromStatus(int status) {
     case 404: return Errc::kNotFound;
     case 405: case 415: return Errc::kUnsupported;
     case 409: return Errc::kConflict;
+    case 410: return Errc::kNotFound;
     case 413: return Errc::kLimit;
     case 416: return Errc::kRange;
   }
@@ -153,7 +133,26 @@ bool RegistryClient::MayGetCredentials(const std::string& realm) const {
   if (to->scheme != "https") return false;
   for (const auto& known : kTokenHosts)
     if (image_.host == known.registry && to->host == known.host) return true;
-  return false;
+  return !token_host_.empty() && to == OriginOf("https://" + token_host_);
+}
+
+Error RegistryClient::Refusal(std::string_view doing, const net::HttpClientResponse& response) const {
+  Error error = ToError(doing, response);
+  const bool may_be_it = response.status == 401 || response.status == 403 || response.status == 404;
+  if (may_be_it && !withheld_from_.empty())
+    error.message += "; the password was not sent, because the token service is on another host: if " + withheld_from_ + " belongs to the registry, say so with --token-host " + withheld_from_;
+  return error;
+}
+
+std::pair<std::string, std::string> RegistryClient::BasicHeader() const {
+  return {"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)};
+}
+
+std::string RegistryClient::Scope(Want want) const {
+  if (want == Want::kAnything) return {};
+  std::string out = "&scope=" + UrlEncode("repository:" + image_.repository + (want == Want::kPush ? ":pull,push" : ":pull"));
+  if (want == Want::kPush && !mount_source_.empty()) out += "&scope=" + UrlEncode("repository:" + mount_source_ + ":pull");
+  return out;
 }
 
 Status RegistryClient::Authenticate(std::string_view header, Want want) {
@@ -171,15 +170,12 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
     return Error{Errc::kInvalid, image_.host + " names a token service that is no web address"};
   net::HttpClientRequest request;
   request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) +
-                "&scope=" + UrlEncode("repository:" + image_.repository + (want == Want::kPush ? ":pull,push" : ":pull"));
-  bool send = credentials_ && MayGetCredentials(realm);
-  if (send) request.headers.push_back({"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)});
+                Scope(want);
+  const bool send = credentials_ && MayGetCredentials(realm);
+  if (send) request.headers.push_back(BasicHeader());
+  else if (credentials_) withheld_from_ = Printable(origin->host, 253);
   BW_TRY(auto response, http_.Send(request));
-  if (response.status != 200) {
-    Error error = ToError("log in to " + image_.host, response);
-    if (credentials_ && !send) error.message += "; the stored password was not sent, because the token service is on another host (" + Printable(origin->host, 253) + ")";
-    return error;
-  }
+  if (response.status != 200) return Refusal("log in to " + image_.host, response);
   BW_TRY(auto value, formats::ParseJson(response.body));
   const auto* object = value.if_object();
   if (!object) return Error{Errc::kInvalid, "the token service of " + image_.host + " did not answer with an object"};
@@ -192,29 +188,69 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   return {};
 }
 
-Result<net::HttpClientResponse> RegistryClient::SendOnce(net::HttpClientRequest request, Want want) {
+RegistryClient::Answer RegistryClient::SendOnce(net::HttpClientRequest request, Want want) {
   if (auto token = tokens_.find(want); token != tokens_.end()) request.headers.push_back({"Authorization", "Bearer " + token->second});
-  else if (basic_) request.headers.push_back({"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)});
-  return http_.Send(request);
+  else if (basic_) request.headers.push_back(BasicHeader());
+  auto answer = http_.Send(request);
+  if (answer) answered_ = true;
+  return answer;
 }
 
-// A streamed body can be sent only once, so the log-in for pushing is done by requests without one (HasBlob, POST uploads).
-Result<net::HttpClientResponse> RegistryClient::Send(net::HttpClientRequest request, Want want) {
+// A streamed body can be sent only once: then the caller gets the 401, logged in for its next try.
+RegistryClient::Answer RegistryClient::SendLoggedIn(const net::HttpClientRequest& request, Want want) {
   BW_TRY(auto response, SendOnce(request, want));
   if (response.status != 401) return response;
   auto challenge = response.Header("www-authenticate");
-  if (!challenge || request.body_source) return response;
+  if (!challenge) return response;
   BW_CHECK(Authenticate(*challenge, want));
-  return SendOnce(std::move(request), want);
+  if (request.body_source) return response;
+  return SendOnce(request, want);
 }
 
-Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference) {
+bool RegistryClient::MayTryAgain(int failures, const Answer& answer) const {
+  return failures < patience_.tries && (answered_ || patience_.answered_before) && Patience::MayChange(answer);
+}
+
+RegistryClient::Answer RegistryClient::Send(const net::HttpClientRequest& request, Want want) {
+  for (int failures = 1;; ++failures) {
+    auto answer = SendLoggedIn(request, want);
+    if (!MayTryAgain(failures, answer)) return answer;
+    patience_.Wait(failures, answer);
+  }
+}
+
+Status RegistryClient::CheckLogin() {
+  net::HttpClientRequest request;
+  request.url = base_ + "/v2/";
+  BW_TRY(auto response, Send(request, Want::kAnything));
+  if (response.status == 200 && credentials_ && tokens_.empty() && !basic_) {  // it lets anybody in: does it know this one?
+    basic_ = true;
+    BW_TRY(response, Send(request, Want::kAnything));
+  }
+  if (!withheld_from_.empty()) {  // what the registry thinks of a token that anybody gets says nothing
+    Error error = Refusal("log in to " + image_.host, net::HttpClientResponse{401, {}, "", ""});
+    return Error{Errc::kUnauthenticated, error.message};
+  }
+  if (response.status == 200) return {};
+  return ToError("log in to " + image_.host, response);
+}
+
+Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference) { return GetManifest(reference, Want::kPull); }
+
+Result<std::optional<FetchedManifest>> RegistryClient::FindManifest(const std::string& reference) {
+  auto found = GetManifest(reference, Want::kPush);
+  if (!found && found.error().code == Errc::kNotFound) return std::optional<FetchedManifest>();
+  if (!found) return found.error();
+  return std::optional(*std::move(found));
+}
+
+Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference, Want want) {
   net::HttpClientRequest request;
   request.url = Url("manifests/" + reference);
   request.headers = {{"Accept", std::string(kAccept)}};
   request.limit = limits::kManifestBytes;
-  BW_TRY(auto response, Send(std::move(request), Want::kPull));
-  if (response.status != 200) return ToError("read the manifest of " + image_.repository + " at " + reference, response);
+  BW_TRY(auto response, Send(request, want));
+  if (response.status != 200) return Refusal("read the manifest of " + image_.repository + " at " + reference, response);
   FetchedManifest out;
   out.bytes = std::move(response.body);
   std::string type(response.Header("content-type").value_or(""));
@@ -232,16 +268,43 @@ Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference
   return out;
 }
 
+Result<bool> RegistryClient::HasManifest(const std::string& reference) {
+  net::HttpClientRequest request;
+  request.method = "HEAD";
+  request.url = Url("manifests/" + reference);
+  request.headers = {{"Accept", std::string(kAccept)}};
+  BW_TRY(auto response, Send(request, Want::kPush));
+  if (response.status == 200) return true;
+  if (response.status == 404) return false;
+  return ToError("ask for the manifest " + reference, response);
+}
+
 Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(ByteSpan)>& sink) {
   crypto::Hasher hasher(digest.algorithm() == DigestAlgorithm::kSha512 ? crypto::HashKind::kSha512 : crypto::HashKind::kSha256);
+  std::uint64_t done = 0;
+  std::optional<Error> stopped;
   net::HttpClientRequest request;
   request.url = Url("blobs/" + digest.str());
-  request.sink = [&](ByteSpan bytes) {
+  request.sink = [&](ByteSpan bytes) -> Status {
     hasher.Update(bytes);
-    return sink(bytes);
+    done += bytes.size();
+    Status taken = sink(bytes);
+    if (!taken) stopped = taken.error();
+    return taken;
   };
-  BW_TRY(auto response, Send(std::move(request), Want::kPull));
-  if (response.status != 200) return ToError("read blob " + digest.short_str(), response);
+  for (int failures = 0;;) {
+    const std::uint64_t before = done;
+    if (before) request.resume_at = before;
+    auto answer = SendLoggedIn(request, Want::kPull);
+    if (stopped) return *stopped;
+    if (answer && (answer->status == 200 || (before && answer->status == 206))) break;
+    // The end of the answer is what was cut: nothing is left to ask for.
+    if (answer && before && answer->status == 416) break;
+    if (done > before) answered_ = true;
+    if (done - before >= limits::kResumeProgress) failures = 0;
+    if (!MayTryAgain(++failures, answer)) return answer ? ToError("read blob " + digest.short_str(), *answer) : answer.error();
+    patience_.Wait(failures, answer);
+  }
   if (hasher.FinishDigest() != digest) return Error{Errc::kDigest, image_.host + " served other bytes than " + digest.str()};
   return {};
 }
@@ -250,46 +313,22 @@ Result<bool> RegistryClient::HasBlob(const Digest& digest) {
   net::HttpClientRequest request;
   request.method = "HEAD";
   request.url = Url("blobs/" + digest.str());
-  BW_TRY(auto response, Send(std::move(request), Want::kPush));
+  BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 200) return true;
   if (response.status == 404) return false;
   return ToError("ask for blob " + digest.short_str(), response);
 }
 
-Status RegistryClient::PutBlob(const Digest& digest, std::uint64_t size, ByteSource& source) {
-  net::HttpClientRequest start;
-  start.method = "POST";
-  start.url = Url("blobs/uploads/");
-  BW_TRY(auto started, Send(std::move(start), Want::kPush));
-  auto location = started.Header("location");
-  if (started.status != 202 || !location) return ToError("start an upload to " + image_.repository, started);
-  std::string url(*location);
-  if (url.starts_with("/") && !url.starts_with("//")) url = base_ + url;
-  auto to = OriginOf(url), from = OriginOf(base_);
-  if (!to || to->host != from->host || to->scheme != from->scheme)
-    return Error{Errc::kInvalid, image_.host + " sends uploads to another host; not followed"};
-  net::HttpClientRequest put;
-  put.method = "PUT";
-  put.url = url + (url.find('?') == std::string::npos ? "?" : "&") + "digest=" + UrlEncode(digest.str());
-  put.headers = {{"Content-Type", "application/octet-stream"}};
-  put.body_source = &source;
-  put.body_size = size;
-  put.follow_redirects = false;
-  BW_TRY(auto response, Send(std::move(put), Want::kPush));
-  if (response.status != 201) return ToError("upload blob " + digest.short_str(), response);
-  return {};
-}
-
-Result<std::string> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
+Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
   net::HttpClientRequest request;
   request.method = "PUT";
   request.url = Url("manifests/" + reference);
   request.headers = {{"Content-Type", std::string(media_type)}};
   request.body = bytes;
   request.follow_redirects = false;
-  BW_TRY(auto response, Send(std::move(request), Want::kPush));
+  BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status != 201) return ToError("push the manifest of " + image_.repository + " as " + reference, response);
-  return WarningTexts(response.Header("warning").value_or(""));
+  return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
 }
 
 Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, const std::string& path, const std::string& json_body) {
@@ -298,7 +337,7 @@ Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, c
   net::HttpClientRequest request;
   request.method = method;
   request.url = base_ + path;
-  request.headers = {{"Authorization", "Basic " + Base64Encode(credentials_->username + ":" + credentials_->password)}, {"Accept", "application/json"}};
+  request.headers = {BasicHeader(), {"Accept", "application/json"}};
   if (!json_body.empty()) request.headers.push_back({"Content-Type", "application/json"});
   request.body = json_body;
   request.limit = 256 << 20;

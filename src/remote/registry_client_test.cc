@@ -64,6 +64,23 @@ TEST(RegistryClient, NeverSendsThePasswordElsewhere) {  // attacks: challenge-re
   }
 }
 
+TEST(RegistryClient, KnowsATokenHostThatItWasTold) {
+  for (const char* told : {"gitlab.r.example", "GitLab.r.example:443", "other.example", ""}) {
+    Fixture f;
+    f.client.SetTokenHost(told);
+    f.http.answers = {Unauthorized("https://gitlab.r.example/jwt/auth"), {200, {}, R"({"token":"T"})", ""}, {401, {}, "", ""}};
+    auto got = f.client.GetManifest("v1");
+    const bool known = std::string_view(told).find("itLab") != std::string_view::npos || std::string_view(told).starts_with("gitlab");
+    EXPECT_EQ(HeaderOf(f.http.asked[1], "Authorization"), known ? "Basic YWxpY2U6c2VjcmV0" : "") << told;
+    EXPECT_EQ(got.error().message.find("--token-host gitlab.r.example") == std::string::npos, known) << got.error().message;
+  }
+  Fixture plain;  // never without TLS
+  plain.client.SetTokenHost("gitlab.r.example");
+  plain.http.answers = {Unauthorized("http://gitlab.r.example/jwt/auth"), {403, {}, "", ""}};
+  EXPECT_FALSE(plain.client.GetManifest("v1").ok());
+  EXPECT_EQ(HeaderOf(plain.http.asked[1], "Authorization"), "");
+}
+
 TEST(RegistryClient, RefusesOtherBytesThanAskedFor) {
   Fixture f;
   Digest digest = crypto::Sha256(AsBytes("right"));
@@ -80,7 +97,7 @@ TEST(RegistryClient, UploadsStayOnTheHost) {  // attacks: redirect-credential-th
     Fixture f;
     f.http.answers = {{202, {{"location", location}}, "", ""}};
     MemorySource source(AsBytes("x"));
-    EXPECT_FALSE(f.client.PutBlob(crypto::Sha256(AsBytes("x")), 1, source).ok());
+    EXPECT_FALSE(f.client.PutBlob(crypto::Sha256(AsBytes("x")), source).ok());
     EXPECT_EQ(f.http.asked.size(), 1u);
   }
 }

@@ -1,0 +1,30 @@
+#pragma once
+// index.json of an OCI layout (image-spec image-layout.md): which of its entries is the image.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "formats/oci.h"
+#include "remote/image_files.h"
+#include "remote/registry_client.h"
+
+namespace bulwark::remote {
+
+inline constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";  // image-spec annotations.md
+
+struct LayoutEntry {
+  formats::Descriptor descriptor;
+  std::string name;  // annotation org.opencontainers.image.ref.name; may be empty
+};
+
+// kNotFound if there is no index.json.
+Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files);
+// The entry of that name or digest; with an empty `name` the only image: what refers to others (signatures, SBOMs) does not
+// count, whether oras wrote it (an entry without name) or regctl (one named sha256-<hex>). kNotFound, kInvalid listing what there is.
+Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<LayoutEntry>& entries, const std::string& name);
+// The verified document of a descriptor.
+Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d);
+
+}  // namespace bulwark::remote
