@@ -35,8 +35,8 @@ struct Principal {
   std::int64_t id = 0;        // users.id; never re-used
   std::string name = "anonymous";
   bool must_change_password = false;        // may do nothing but set a new one
-  bool signs = false;                       // logged in as "NAME+sign": tokens of this log-in are meant for signing
   std::optional<std::vector<Scope>> scopes; // of the bearer token the request came with; nullopt: not a scoped token
+  bool signs = false;                       // logged in as "NAME+sign": tokens of this log-in are meant for signing
   // Whether the request states the intent of only reading (DESIGN 2.2): a token whose scope on that repository holds neither push nor
   // sign, or no token at all.
   bool only_pulls(std::string_view repository) const;

@@ -56,6 +56,8 @@ Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Des
   BW_TRY(std::string bytes, files.Read(BlobFile(d.digest), limits::kManifestBytes));
   if (crypto::HashWith(d.digest.algorithm(), AsBytes(bytes)) != d.digest)
     return Error{Errc::kDigest, "the file of " + d.digest.str() + " has other bytes than that; copy the image again"};
+  if (bytes.size() != d.size)
+    return Error{Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " + std::to_string(bytes.size())};
   return FetchedManifest{std::move(bytes), d.media_type, d.digest};
 }
 

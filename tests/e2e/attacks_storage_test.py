@@ -431,8 +431,6 @@ class Imports(World):
                 self.assertNotIn("root:", done.stdout + done.stderr)
                 self.assertEqual(self.alice.pull("team-a/import", change.__name__)[0], 404)
 
-    # src/remote/local_image.cc does not compare it yet (fault 4): take the mark away when it does.
-    @unittest.expectedFailure
     def test_a_layout_whose_index_gives_another_size(self):
         def another(path, image):
             index = json.loads((path / "index.json").read_text())
