@@ -16,6 +16,7 @@
 #include "http/router.h"
 #include "sandbox/worker.h"
 #include "service/analysis.h"
+#include "service/collection.h"
 #include "service/data.h"
 #include "service/inputs.h"
 #include "service/service.h"
@@ -108,6 +109,7 @@ struct Server::State {
   std::unique_ptr<service::Analyzer> analyzer;
   std::unique_ptr<service::Service> service;
   std::unique_ptr<service::Data> data;
+  std::unique_ptr<service::Collection> collection;
   std::unique_ptr<Upkeep> upkeep;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<http::RegistryDeps> registry_deps;
@@ -186,13 +188,10 @@ Status Server::State::OpenService(const std::string& worker_program) {
                                          std::move(service_options)));
   service->StartBackground(kJudges);
   data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
+  collection = std::make_unique<service::Collection>(*service, *collector);
   using std::chrono::seconds;
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
-      {"collection", seconds(60),
-       [this]() -> Status {
-         BW_CHECK(collector->Run());
-         return {};
-       }},
+      {"collection", seconds(60), [this] { return collection->RunDue(); }},
       {"advisory data", seconds(5), [this] { return data->ReloadIfChanged(); }},
       {"first password", seconds(5), [this] { return RemoveUsedPassword(config.data_directory, *database); }},
   });
@@ -207,7 +206,7 @@ Status Server::State::Listen() {
   router = std::make_unique<http::Router>(*authenticator, *pool, std::move(options));
   registry_deps =
       std::make_unique<http::RegistryDeps>(http::RegistryDeps{service->registry(), *authenticator, *pool, clock});
-  api_deps = std::make_unique<http::ApiDeps>(*service, *data);
+  api_deps = std::make_unique<http::ApiDeps>(*service, *data, *collection);
   router->Add(http::RegistryRoutes(*registry_deps));
   router->Add(http::ApiRoutes(*api_deps));
   auto ready = [this]() -> Status {
@@ -224,6 +223,7 @@ Status Server::State::Listen() {
 }
 
 Server::~Server() {
+  if (state_->collection) state_->collection->Stop();
   if (state_->service) state_->service->StopWaiting();  // else the grace goes to those who wait for a verdict
   if (state_->http) state_->http->Stop(kStopGrace);
   if (state_->service) state_->service->StopAnalysis();

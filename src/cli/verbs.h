@@ -15,6 +15,7 @@ int RunPush(const CopyArguments& a);
 int RunPull(const CopyArguments& a);
 int RunWhy(const WhyArguments& a);
 int RunUser(const UserArguments& a);
+int RunGc(const GcArguments& a);
 int RunVersion(const VersionArguments& a);
 int RunPurl(const PurlArguments& a);
 int RunWorker();
