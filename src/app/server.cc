@@ -27,6 +27,7 @@
 #include "storage/content.h"
 #include "storage/db/sqlite_database.h"
 #include "storage/directory_lock.h"
+#include "storage/disk_reserve.h"
 
 namespace bulwark::app {
 namespace {
@@ -193,6 +194,7 @@ Status Server::State::OpenService(const std::string& worker_program) {
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
       {"collection", seconds(60), [this] { return collection->RunDue(); }},
       {"advisory data", seconds(5), [this] { return data->ReloadIfChanged(); }},
+      {"disk reserve", seconds(5), [reserve = storage::DiskReserve(config.data_directory)]() mutable { return reserve.Keep(); }},
       {"first password", seconds(5), [this] { return RemoveUsedPassword(config.data_directory, *database); }},
   });
   return {};
