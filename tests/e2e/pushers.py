@@ -229,7 +229,7 @@ class Check:
     def manifest_with_its_tags(self, pusher, present):
         if not pusher.together:
             return
-        repository, digest, tags = pusher.together
+        (repository, digest, tags), pusher.together = pusher.together, None
         for tag in tags:
             if present[repository, digest] != (pusher.tags[repository, tag] == {digest}):
                 self.partial.append(f"{repository}:{tag} is {pusher.tags[repository, tag]}, manifest {digest} there: {present[repository, digest]}")

@@ -140,7 +140,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteDatabase::Connect(Access access)
     // Debian's SQLite overwrites deleted rows with zeros unless told not to; disks are encrypted or not as a whole.
     script +=
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
-        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; PRAGMA cache_spill = OFF;";
   } else {
     script += "PRAGMA query_only = ON;";
     if (!vfs_) script += "PRAGMA mmap_size = " + std::to_string(options_.mmap_mib << 20) + ";";
