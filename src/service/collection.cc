@@ -113,10 +113,11 @@ std::string_view Name(storage::Fate fate) {
 Status Collection::RunDue() {
   MutexLock lock(one_pass_);
   if (!adopted_) {
-    BW_TRY(auto report, collector_.AdoptOrphans(stop_.get_token()));
-    adopted_ = !stop_.stop_requested();
-    if (report.adopted > 0)
-      LogInfo("collection: " + std::to_string(report.adopted) + " files without a row were adopted; they go in " +
+    auto report = collector_.AdoptOrphans(stop_.get_token());
+    adopted_ = true;  // a file that cannot be looked at must not keep the rest from being collected
+    if (!report) LogError("collection: files without a row: " + report.error().message);
+    else if (report->adopted > 0)
+      LogInfo("collection: " + std::to_string(report->adopted) + " files without a row were adopted; they go in " +
               FormatDuration(limits::kBlobLease) + " unless a push takes them");
   }
   BW_CHECK(collector_.Run(stop_.get_token()));
