@@ -16,6 +16,7 @@
 #include "http/router.h"
 #include "sandbox/worker.h"
 #include "service/analysis.h"
+#include "service/collection.h"
 #include "service/data.h"
 #include "service/inputs.h"
 #include "service/service.h"
@@ -26,6 +27,7 @@
 #include "storage/content.h"
 #include "storage/db/sqlite_database.h"
 #include "storage/directory_lock.h"
+#include "storage/disk_reserve.h"
 
 namespace bulwark::app {
 namespace {
@@ -108,6 +110,7 @@ struct Server::State {
   std::unique_ptr<service::Analyzer> analyzer;
   std::unique_ptr<service::Service> service;
   std::unique_ptr<service::Data> data;
+  std::unique_ptr<service::Collection> collection;
   std::unique_ptr<Upkeep> upkeep;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<http::RegistryDeps> registry_deps;
@@ -186,14 +189,12 @@ Status Server::State::OpenService(const std::string& worker_program) {
                                          std::move(service_options)));
   service->StartBackground(kJudges);
   data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
+  collection = std::make_unique<service::Collection>(*service, *collector);
   using std::chrono::seconds;
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
-      {"collection", seconds(60),
-       [this]() -> Status {
-         BW_CHECK(collector->Run());
-         return {};
-       }},
+      {"collection", seconds(60), [this] { return collection->RunDue(); }},
       {"advisory data", seconds(5), [this] { return data->ReloadIfChanged(); }},
+      {"disk reserve", seconds(5), [reserve = storage::DiskReserve(config.data_directory)]() mutable { return reserve.Keep(); }},
       {"first password", seconds(5), [this] { return RemoveUsedPassword(config.data_directory, *database); }},
   });
   return {};
@@ -207,7 +208,7 @@ Status Server::State::Listen() {
   router = std::make_unique<http::Router>(*authenticator, *pool, std::move(options));
   registry_deps =
       std::make_unique<http::RegistryDeps>(http::RegistryDeps{service->registry(), *authenticator, *pool, clock});
-  api_deps = std::make_unique<http::ApiDeps>(*service, *data);
+  api_deps = std::make_unique<http::ApiDeps>(*service, *data, *collection);
   router->Add(http::RegistryRoutes(*registry_deps));
   router->Add(http::ApiRoutes(*api_deps));
   auto ready = [this]() -> Status {
@@ -224,6 +225,7 @@ Status Server::State::Listen() {
 }
 
 Server::~Server() {
+  if (state_->collection) state_->collection->Stop();
   if (state_->service) state_->service->StopWaiting();  // else the grace goes to those who wait for a verdict
   if (state_->http) state_->http->Stop(kStopGrace, [this] { state_->service->StopAnalysis(); });
   state_->http.reset();

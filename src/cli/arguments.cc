@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/strings.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
@@ -53,6 +54,7 @@ struct Values {
   LoginArguments login, logout;
   WhyArguments why;
   UserArguments user;
+  GcArguments gc;
   VersionArguments version;
   PurlArguments purl;
   Command chosen;
@@ -272,6 +274,24 @@ void AddUser(CLI::App& root, Values& v) {
       ->add_option("--data", v.user.data, "Data directory")->required();
 }
 
+void AddGc(CLI::App& root, Values& v) {
+  using Verb = GcArguments::Verb;
+  auto* gc = root.add_subcommand("gc", "Remove what nothing refers to any more, and ask why something is kept")->require_subcommand(1);
+  auto sub = [&](const char* name, const char* help, Verb verb) {
+    auto* app = gc->add_subcommand(name, help);
+    MustParse(app->add_option("registry", v.gc.registry, "Host of a Bulwark registry, such as localhost:5000")->required(), ParseRegistryHost);
+    AddLogin(app, v.gc.login);
+    AddFormat(app, v.gc.format, {"table", "json"});
+    app->callback([&v, verb] { v.gc.verb = verb; v.chosen = {"gc", v.gc}; });
+    return app;
+  };
+  auto* run = sub("run", "Run a collection now; the registry runs one every minute by itself", Verb::kRun);
+  run->add_flag("--dry-run", v.gc.dry_run, "Only say what it would remove, and what waits until when");
+  Examples(run, "  bulwark gc run localhost:5000 --dry-run\n");
+  auto* why = sub("why", "Say what keeps a blob or manifest", Verb::kWhy);
+  MustParse(why->add_option("digest", v.gc.digest, "Its digest, sha256:...")->required(), [](const std::string& text) { return Digest::Parse(text); });
+}
+
 void AddSmall(CLI::App& root, Values& v) {
   auto* version = root.add_subcommand("version", "Show the version of this program, or compare package versions");
   AddFormat(version, v.version.format, {"table", "json"});
@@ -354,6 +374,7 @@ Command ParseArguments(int argc, char** argv) {
   AddCopies(root, values);
   AddLogins(root, values);
   AddUser(root, values);
+  AddGc(root, values);
   AddSmall(root, values);
   const std::vector<std::string> words = Words(argc, argv);
   try {

@@ -70,6 +70,13 @@ struct UserArguments {
   Login login;
 };
 
+struct GcArguments {
+  enum class Verb { kRun, kWhy } verb = Verb::kRun;
+  std::string registry, digest, format;
+  bool dry_run = false;
+  Login login;
+};
+
 struct VersionArguments {
   bool compare = false, from_stdin = false;
   std::string ecosystem, a, b, format;
@@ -86,7 +93,8 @@ struct WorkerArguments {};
 struct Answered { int exit_code = 0; };
 
 using Arguments = std::variant<Answered, ServeArguments, ScanArguments, DbArguments, PolicyArguments, ExceptionArguments, CopyArguments,
-                               TransferArguments, LoginArguments, WhyArguments, UserArguments, VersionArguments, PurlArguments, WorkerArguments>;
+                               TransferArguments, LoginArguments, WhyArguments, UserArguments, GcArguments, VersionArguments, PurlArguments,
+                               WorkerArguments>;
 
 // What the copy verbs and the scan verbs do with the same arguments is told by this name.
 struct Command {

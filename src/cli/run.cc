@@ -25,6 +25,7 @@ struct Dispatch {
   int operator()(const LoginArguments& a) const { return verb == "logout" ? RunLogout(a) : RunLogin(a); }
   int operator()(const WhyArguments& a) const { return RunWhy(a); }
   int operator()(const UserArguments& a) const { return RunUser(a); }
+  int operator()(const GcArguments& a) const { return RunGc(a); }
   int operator()(const VersionArguments& a) const { return RunVersion(a); }
   int operator()(const PurlArguments& a) const { return RunPurl(a); }
   int operator()(const WorkerArguments&) const { return RunWorker(); }

@@ -18,6 +18,7 @@ int RunLogin(const LoginArguments& a);
 int RunLogout(const LoginArguments& a);
 int RunWhy(const WhyArguments& a);
 int RunUser(const UserArguments& a);
+int RunGc(const GcArguments& a);
 int RunVersion(const VersionArguments& a);
 int RunPurl(const PurlArguments& a);
 int RunWorker();

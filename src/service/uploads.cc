@@ -86,7 +86,7 @@ class Uploads::Stream final : public UploadStream {
       session_->follower.reset();  // facts count only for a confirmed digest (DESIGN 2.9)
       if (done.error().code == Errc::kDigest)
         return Error{Errc::kDigest, "DIGEST_INVALID: the bytes received are not " + digest.str()};
-      if (done.error().code != Errc::kUnavailable) uploads_.Forget(session_);
+      uploads_.Forget(session_);  // the writer may be spent; what is left of the spool is opened by the next request
       return done.error();
     }
     if (session_->follower) d.layers.Adopt(digest, std::move(session_->follower));

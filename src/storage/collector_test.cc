@@ -160,6 +160,19 @@ TEST_F(CollectorTest, WhatCannotBeUnlinkedIsTriedAgain) {
   EXPECT_EQ(Count("blobs"), 0);
 }
 
+TEST_F(CollectorTest, ManyAreUnlinkedSideBySideAndOneFailureIsOne) {
+  constexpr int kMany = 100;
+  for (int i = 0; i < kMany; ++i) ASSERT_TRUE(Upload(app_, kAlice, "blob " + std::to_string(i)));
+  Step(limits::kBlobLease);
+  files_.FailNth(50, FaultyFileSystem::Fault::kIo, [](auto call) { return call == FaultyFileSystem::Call::kRemove; });
+  EXPECT_EQ(collector_->Run().error().code, Errc::kIo);
+  EXPECT_EQ(Count("blobs"), 1);
+  EXPECT_EQ(Run().blobs, 1);
+  std::size_t files = 0;
+  ASSERT_TRUE(driver_->Each([&](const BlobInfo&) { return ++files > 0; }));
+  EXPECT_EQ(files, 0u);
+}
+
 TEST_F(CollectorTest, RecoverFinishesWhatDied) {
   const Digest dying = *Upload(app_, kAlice, "dying"), kept = *Upload(app_, kAlice, "kept");
   auto live = *Write([&](Tx& tx) { return CreateUpload(tx, app_, kAlice, now_); });

@@ -315,6 +315,10 @@ Status FaultyFileSystem::SyncDirectory(const std::string& path) {
   return {};
 }
 
+Result<std::uint64_t> FaultyFileSystem::FreeBytes(const std::string& directory) const {
+  return PosixFileSystem().FreeBytes(directory);
+}
+
 Status FaultyFileSystem::Each(const std::string& directory, const std::function<void(const std::string&)>& each) const {
   BW_CHECK(Checked(Call::kList));
   return PosixFileSystem().Each(directory, each);

@@ -55,6 +55,7 @@ class FaultyFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Status MakeDirectory(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
+  Result<std::uint64_t> FreeBytes(const std::string& directory) const override;
   Status Each(const std::string& directory, const std::function<void(const std::string&)>& each) const override;
 
  private:

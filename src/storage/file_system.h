@@ -41,6 +41,8 @@ class FileSystem {
   virtual Status MakeDirectory(
       const std::string& path) = 0;  // parents included; existing is fine; entries made durable
   virtual Status SyncDirectory(const std::string& path) = 0;
+  // What ordinary users may still write there.
+  virtual Result<std::uint64_t> FreeBytes(const std::string& directory) const = 0;
   virtual Status Each(const std::string& directory, const std::function<void(const std::string& name)>& each) const = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/file_system.h"
@@ -124,6 +125,12 @@ class Posix final : public FileSystem {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || ::fsync(fd.get()) != 0) return SystemError("sync directory " + path);
     return {};
+  }
+
+  Result<std::uint64_t> FreeBytes(const std::string& directory) const override {
+    struct statvfs st;
+    if (::statvfs(directory.c_str(), &st) != 0) return SystemError("free space of " + directory);
+    return static_cast<std::uint64_t>(st.f_bavail) * st.f_frsize;
   }
 
   Status Each(const std::string& directory, const std::function<void(const std::string&)>& each) const override {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "http/router.h"
+#include "service/collection.h"
 #include "service/data.h"
 #include "service/exceptions.h"
 #include "service/images.h"
@@ -15,10 +16,11 @@ namespace bulwark::http {
 
 // What the handlers work with; outlives the router.
 struct ApiDeps {
-  explicit ApiDeps(service::Service& s, service::Data& d)
-      : service(s), data(d), projects(s), images(s), policies(s), exceptions(s), users(s) {}
+  explicit ApiDeps(service::Service& s, service::Data& d, service::Collection& c)
+      : service(s), data(d), collection(c), projects(s), images(s), policies(s), exceptions(s), users(s) {}
   service::Service& service;
   service::Data& data;
+  service::Collection& collection;
   service::Projects projects;
   service::Images images;
   service::Policies policies;
@@ -36,5 +38,6 @@ std::vector<Route> PolicyRoutes(ApiDeps& deps);
 std::vector<Route> ExceptionRoutes(ApiDeps& deps);
 std::vector<Route> UserRoutes(ApiDeps& deps);
 std::vector<Route> OperationRoutes(ApiDeps& deps);
+std::vector<Route> CollectionRoutes(ApiDeps& deps);
 
 }  // namespace bulwark::http

@@ -20,11 +20,14 @@ Status DirectorySync::Sync(const std::string& directory) {
     mutex_.lock();
     state.running = false;
     state.ended = mine;
-    state.last = std::move(done);
+    if (!done) {
+      state.failed = mine;
+      state.failure = std::move(done);
+    }
     changed_.notify_all();
   }
-  // A later sync than ours may have succeeded where ours failed; it covers what ours did not.
-  Status status = state.last;
+  // A later sync that succeeds says nothing for what a failed one should have written: the kernel may have dropped it.
+  Status status = state.failed >= needed ? state.failure : Status();
   if (--state.callers == 0) states_.erase(directory);
   return status;
 }

@@ -14,15 +14,16 @@ namespace bulwark::storage {
 class DirectorySync {
  public:
   explicit DirectorySync(FileSystem& files) : files_(files) {}
-  // Returns after a sync that began after the call; several waiting callers share one. Any thread.
+  // Returns after a sync that began after the call; several waiting callers share one. Fails if that one failed. Any
+  // thread.
   Status Sync(const std::string& directory);
 
  private:
   struct State {
-    std::uint64_t begun = 0, ended = 0;  // syncs of this directory
+    std::uint64_t begun = 0, ended = 0, failed = 0;  // numbers of syncs of this directory; 0: none
     bool running = false;
     int callers = 0;
-    Status last;
+    Status failure;  // of number `failed`
   };
   FileSystem& files_;
   Mutex mutex_;

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kUploadIdBytes = 64;
 constexpr std::size_t kHashBuffer = 256 * 1024;
 constexpr std::uint64_t kWriteOut = 8 * 1024 * 1024;  // what an upload leaves to the sync of its commit, at most
+constexpr std::uint64_t kDiskReserve = 32 * 1024 * 1024;  // left to the database
 
 bool IsLowerHex(std::string_view text) {
   return !text.empty() &&
@@ -57,6 +58,7 @@ class FileDriver final : public BlobDriver {
   // For the writers.
   FileSystem& files() { return files_; }
   std::string SpoolPath(const std::string& upload_id) const { return uploads_ + "/" + upload_id; }
+  Status CheckSpace(std::uint64_t bytes) const;
   Status Publish(const std::string& spool, const BlobKey& key);
   void Close(const std::string& upload_id);
 
@@ -106,6 +108,7 @@ class FileWriter final : public BlobWriter {
 // After a failure the file is cut back to what it held, so that a client can go on where the answer says.
 Status FileWriter::Append(ByteSpan bytes) {
   if (spent_) return Error{Errc::kConflict, "the upload is finished"};
+  BW_CHECK(driver_.CheckSpace(bytes.size()));
   BW_CHECK(CatchUp());
   if (Status written = spool_->WriteAt(size_, bytes); !written) {
     if (Status cut = spool_->Truncate(size_); !cut) LogWarning("upload: " + cut.error().message);
@@ -219,6 +222,14 @@ Result<std::unique_ptr<BlobWriter>> FileDriver::Upload(const std::string& upload
 void FileDriver::Close(const std::string& upload_id) {
   MutexLock lock(mutex_);
   open_uploads_.erase(upload_id);
+}
+
+// Uploads stop while the database can still record log-ins, deletions and a collection: a disk that is full to the brim
+// could only be freed from outside.
+Status FileDriver::CheckSpace(std::uint64_t bytes) const {
+  BW_TRY(const std::uint64_t left, files_.FreeBytes(uploads_));
+  if (left >= bytes && left - bytes >= kDiskReserve) return {};
+  return Error{Errc::kUnavailable, "No space left for uploads: only " + FormatBytes(left) + " are free"};
 }
 
 // The data is durable already. Renaming over a blob that is there replaces it by the same bytes, and mends it if it was

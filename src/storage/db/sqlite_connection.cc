@@ -1,6 +1,7 @@
 #include "storage/db/sqlite_connection.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <sqlite3.h>
 
@@ -216,12 +217,16 @@ void SqliteConnection::EvictOne() const {
 // Names the statement, never its parameters: they may be secrets.
 Error SqliteConnection::LastError(std::string_view sql) const {
   if (!db_) return Error{Errc::kInternal, "database: out of memory"};
-  const int code = sqlite3_extended_errcode(db_);
+  const int extended = sqlite3_extended_errcode(db_);
   std::string message = "database: ";
   message += sqlite3_errmsg(db_);
   message += " in: ";
   message += sql.substr(0, 120);
-  return Error{CodeOf(code), std::move(message)};
+  Errc code = CodeOf(extended);
+  // A full disk is no broken one, also where SQLite says no more than that a sync or an open failed.
+  const int system = code == Errc::kIo ? sqlite3_system_errno(db_) : 0;
+  if (system == ENOSPC || system == EDQUOT) code = Errc::kUnavailable;
+  return Error{code, std::move(message)};
 }
 
 }  // namespace bulwark::storage

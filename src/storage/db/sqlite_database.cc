@@ -19,6 +19,8 @@
 namespace bulwark::storage {
 namespace {
 
+constexpr std::size_t kRewriteBytes = 1 << 20;
+
 // A closure that waits for the writer; lives on its caller's stack until `done`.
 struct Request {
   const std::function<Status(Tx&)>* body;
@@ -96,8 +98,26 @@ Status CheckFormat(SqliteConnection& connection) {
   return {};
 }
 
+// A process may have died after an fsync of its log had failed. What that fsync should have written is on no disk, but the
+// page cache shows it, no later fsync writes it (https://wiki.postgresql.org/wiki/Fsync_Errors), and SQLite takes it for
+// committed: what is committed after it, or checkpointed, would be lost or torn by the next power cut. So every page is
+// dirtied again, by its own bytes, before SQLite reads the log.
+Status MakeDurable(FileSystem& files, const std::string& path) {
+  auto file = files.Open(path, OpenMode::kReadWrite);
+  if (!file) return file.error().code == Errc::kNotFound ? Status() : Status(std::move(file).error());
+  BW_TRY(const std::uint64_t size, (*file)->Size());
+  Bytes part;
+  for (std::uint64_t at = 0; at < size; at += part.size()) {
+    part.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kRewriteBytes, size - at)));
+    BW_CHECK((*file)->ReadAt(at, part));
+    BW_CHECK((*file)->WriteAt(at, part));
+  }
+  return size > 0 ? (*file)->SyncData() : Status();
+}
+
 Status SqliteDatabase::Start(FileSystem& files) {
   if (&files != &PosixFileSystem()) { BW_TRY(vfs_, SqliteVfs::Register(files)); }
+  BW_CHECK(MakeDurable(files, path_ + "-wal"));
   BW_TRY(writer_, Connect(Access::kReadWrite));
   BW_CHECK(CheckFormat(*writer_));
   writer_->SetQuiet(options_.quiet);
@@ -124,7 +144,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteDatabase::Connect(Access access)
     // Debian's SQLite overwrites deleted rows with zeros unless told not to; disks are encrypted or not as a whole.
     script +=
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
-        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; PRAGMA cache_spill = OFF;";
   } else {
     script += "PRAGMA query_only = ON;";
     if (!vfs_) script += "PRAGMA mmap_size = " + std::to_string(options_.mmap_mib << 20) + ";";

@@ -212,6 +212,7 @@ TEST(OpenSqliteTest, WorksThroughItsOwnVfs) {
     Status Remove(const std::string& p) override { return PosixFileSystem().Remove(p); }
     Status MakeDirectory(const std::string& p) override { return PosixFileSystem().MakeDirectory(p); }
     Status SyncDirectory(const std::string& p) override { return PosixFileSystem().SyncDirectory(p); }
+    Result<std::uint64_t> FreeBytes(const std::string& d) const override { return PosixFileSystem().FreeBytes(d); }
     Status Each(const std::string& d, const std::function<void(const std::string&)>& e) const override {
       return PosixFileSystem().Each(d, e);
     }

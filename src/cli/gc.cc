@@ -1,0 +1,112 @@
+// bulwark gc run|why
+
+#include <string>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "cli/exit_code.h"
+#include "cli/login.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "formats/json.h"
+
+namespace bulwark::cli {
+namespace {
+
+using formats::json::object;
+
+std::string Text(const object& from, std::string_view key) {
+  auto value = formats::JsonOptionalString(from, key);
+  return value && *value ? Printable(**value) : std::string();
+}
+
+std::uint64_t Number(const object& from, std::string_view key) {
+  auto value = formats::JsonUint(from, key);
+  return value ? *value : 0;
+}
+
+std::string Count(const object& from, std::string_view key, const std::string& what) {
+  return std::to_string(Number(from, key)) + " " + what;
+}
+
+// Calls `each` for every object of the array, if it is there.
+template <typename F>
+void EachOf(const object& from, std::string_view key, F each) {
+  auto items = formats::JsonOptionalArray(from, key);
+  if (!items || !*items) return;
+  for (const auto& item : **items)
+    if (const auto* entry = item.if_object()) each(*entry);
+}
+
+std::string Removed(const object& report) {
+  std::string out = Count(report, "blobs", "blobs, ") + FormatBytes(Number(report, "bytes"));
+  if (Number(report, "manifests") > 0) out += "; " + Count(report, "manifests", "manifests of deleted repositories");
+  if (Number(report, "uploads") > 0) out += "; " + Count(report, "uploads", "uploads that nobody finished");
+  return out + "\n";
+}
+
+std::string PreviewTable(const object& preview) {
+  std::string out = "a collection would remove now: " + Removed(preview);
+  EachOf(preview, "largest", [&](const object& blob) {
+    out += "  " + Text(blob, "digest") + "  " + FormatBytes(Number(blob, "size")) + "\n";
+  });
+  out += "kept by leases alone: " + Count(preview, "waiting_blobs", "blobs, ") +
+         FormatBytes(Number(preview, "waiting_bytes")) + "\n";
+  EachOf(preview, "waiting", [&](const object& waiting) {
+    out += "  " + Text(waiting, "repository") + "  " + Count(waiting, "blobs", "blobs, ") +
+           FormatBytes(Number(waiting, "bytes")) + ", from " + Text(waiting, "first") + " to " + Text(waiting, "last") + "\n";
+  });
+  if (Number(preview, "grace") > 0)
+    out += Count(preview, "grace", "digests are looked at again later, the last at ") + Text(preview, "grace_until") + "\n";
+  return out;
+}
+
+std::string ReferenceLine(const object& reference) {
+  const std::string role = Text(reference, "role");
+  std::string out = "  " + (role.empty() ? "is the manifest" : role + " of") + " " + Text(reference, "repository") + "@" +
+                    Text(reference, "manifest");
+  auto tags = formats::JsonOptionalArray(reference, "tags");
+  if (!tags || !*tags || (*tags)->empty()) return out + "\n";
+  out += "  tagged";
+  for (const auto& tag : **tags)
+    if (tag.is_string()) out += " " + Printable(std::string_view(tag.get_string()));
+  return out + "\n";
+}
+
+std::string WhyTable(const object& why) {
+  const std::string until = Text(why, "until");
+  std::string out = Text(why, "digest") + "  " + FormatBytes(Number(why, "size")) + "\n  " + Text(why, "state") +
+                    (until.empty() ? "" : " until " + until) + "\n";
+  EachOf(why, "references", [&](const object& reference) { out += ReferenceLine(reference); });
+  if (auto more = formats::JsonOptionalBool(why, "more_references"); more && *more == true) out += "  and more\n";
+  EachOf(why, "leases", [&](const object& lease) {
+    out += "  lease of " + Text(lease, "user") + " in " + Text(lease, "repository") + " until " + Text(lease, "until") + "\n";
+  });
+  if (Number(why, "uploads") > 0) out += "  " + Count(why, "uploads", "uploads are finishing with it") + "\n";
+  return out;
+}
+
+Status Run(const GcArguments& a) {
+  using Verb = GcArguments::Verb;
+  BW_TRY(auto session, OpenApi(a.registry, a.login));
+  const bool run = a.verb == Verb::kRun && !a.dry_run;
+  const std::string path = a.verb == Verb::kWhy ? "/api/v1/gc/why/" + a.digest : run ? "/api/v1/gc" : "/api/v1/gc/preview";
+  BW_TRY(auto response, session->client.Api(run ? "POST" : "GET", path, ""));
+  if (a.format == "json" || (a.format.empty() && !OutIsTerminal())) return WriteOutput("", response.body + "\n");
+  BW_TRY(auto value, formats::ParseJson(response.body));
+  const auto* answer = value.if_object();
+  if (!answer) return Error{Errc::kInvalid, "the registry's answer is not an object"};
+  return WriteOutput("", a.verb == Verb::kWhy ? WhyTable(*answer) : run ? "removed: " + Removed(*answer) : PreviewTable(*answer));
+}
+
+}  // namespace
+
+int RunGc(const GcArguments& a) {
+  auto status = Run(a);
+  return status ? kPass : Fail(status.error());
+}
+
+}  // namespace bulwark::cli
