@@ -156,11 +156,7 @@ Status EachOfStream(std::string_view name, ByteSource& source, const Each& each)
 Status EachOfFile(const std::string& path, const Each& each) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError(fmt::format("open {}", path));
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return ErrnoError(fmt::format("read the size of {}", path));
-  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, fmt::format("{} is neither a file nor a folder", path)};
-  FileSource source(fd.get(), static_cast<std::uint64_t>(info.st_size));
-  return EachOfStream(path, source, each);
+  return EachDocumentOf(fd.get(), path, each);
 }
 
 Status EachOfFolder(const std::string& path, const Each& each) {
@@ -187,6 +183,14 @@ Status EachDocument(const std::string& path, const Each& each) {
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return EachOfFolder(path, each);
   return EachOfFile(path, each);
+}
+
+Status EachDocumentOf(int fd, const std::string& name, const Each& each) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoError(fmt::format("read the size of {}", name));
+  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, fmt::format("{} is neither a file nor a folder", name)};
+  FileSource source(fd, static_cast<std::uint64_t>(info.st_size));
+  return EachOfStream(name, source, each);
 }
 
 }  // namespace bulwark::advisory

@@ -22,5 +22,7 @@ struct Document {
 // *.json, *.jsonl, *.yaml and *.yml count (a *.csv beside them is an index of theirs), links are not followed. kNotFound, kIo, kCorrupt (damaged compression or
 // archive), kLimit (limits::kFeed…).
 Status EachDocument(const std::string& path, const std::function<Status(const Document&)>& each);
+// The same of a file that is open already; `name` tells what it is.
+Status EachDocumentOf(int fd, const std::string& name, const std::function<Status(const Document&)>& each);
 
 }  // namespace bulwark::advisory
