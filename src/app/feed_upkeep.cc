@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLook = 5s, kChildLook = 100ms;
+constexpr std::chrono::milliseconds kLook = 5s, kChildLook = 100ms;
 constexpr auto kLongest = 12h;  // of one round; then something hangs that should not
 constexpr std::uint64_t kOrderBytes = 1 << 20;
 
@@ -163,7 +163,7 @@ bool FeedUpkeep::AnyDue() const {
 }
 
 void FeedUpkeep::Run() {
-  auto pause = std::chrono::milliseconds(kLook);
+  auto pause = kLook;
   while (Wait(pause)) {
     pause = kLook;
     try {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <thread>
 
+#include "app/feed_upkeep.h"
 #include "app/first_admin.h"
 #include "app/paths.h"
 #include "app/upkeep.h"
@@ -38,8 +39,11 @@ constexpr std::string_view kFirstProject = "library";
 // A worker that follows an upload mostly waits for the client, so there are more of them than processors.
 unsigned DefaultWorkers() { return std::clamp(4 * std::thread::hardware_concurrency(), 16u, 128u); }
 
-std::string AdvisoryFile(const config::Config& config) {
-  return config.advisory_database.empty() ? AdvisoryPath(config.data_directory) : config.advisory_database;
+Result<service::FeedView> Feeds(const config::Config& config) {
+  service::FeedView out{FeedCachePath(config.data_directory), {}};
+  BW_TRY(auto sources, advisory::ResolveSources(config.advisory_sources));
+  for (advisory::FetchSource& source : sources) out.names.push_back(std::move(source.name));
+  return out;
 }
 
 Result<std::vector<policy::Policy>> Policies(const config::Config& config) {
@@ -109,6 +113,7 @@ struct Server::State {
   std::unique_ptr<service::Service> service;
   std::unique_ptr<service::Data> data;
   std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<FeedUpkeep> feeds;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<http::RegistryDeps> registry_deps;
   std::unique_ptr<http::ApiDeps> api_deps;
@@ -185,7 +190,9 @@ Status Server::State::OpenService(const std::string& worker_program) {
   BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index),
                                          std::move(service_options)));
   service->StartBackground(kJudges);
-  data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
+  BW_TRY(service::FeedView feed_view, Feeds(config));
+  data = std::make_unique<service::Data>(*service, AdvisoryFile(config), std::move(feed_view));
+  feeds = std::make_unique<FeedUpkeep>(config, worker_program, clock);
   using std::chrono::seconds;
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
       {"collection", seconds(60),
@@ -216,7 +223,7 @@ Status Server::State::Listen() {
       return {};
     });
   };
-  router->Add(http::OperationalRoutes(ready, *router));
+  router->Add(http::OperationalRoutes(ready, [this] { return router->Metrics() + data->Metrics(); }));
   BW_TRY(net::HttpServerOptions listen, ListenOptions(config, *pool));
   listen.on_exchange = router->Observer();
   BW_TRY(http, net::StartHttpServer(std::move(listen), router->Handler()));
@@ -229,6 +236,7 @@ Server::~Server() {
   if (state_->service) state_->service->StopAnalysis();
   state_->http.reset();
   state_->pool.reset();
+  state_->feeds.reset();
   state_->upkeep.reset();
   if (state_->service) state_->service->StopBackground();
 }
@@ -260,6 +268,7 @@ audit::Event Server::State::ReloadEvent(std::string_view action) const {
 
 Status Server::State::Reload(const config::Config& read) {
   BW_TRY(auto policies, Policies(read));
+  BW_CHECK(Feeds(read));
   const bool tls =
       std::any_of(config.listeners.begin(), config.listeners.end(), [](const config::Listener& l) { return l.tls(); });
   if (tls) BW_CHECK(http->ReloadTls());
