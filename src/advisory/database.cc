@@ -56,7 +56,7 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
     out->CountError(document.name, one.error());
     return {};
   };
-  Status read = spec.fd >= 0 ? EachDocumentOf(spec.fd, spec.path, each) : EachDocument(spec.path, each);
+  Status read = spec.fd >= 0 ? EachDocumentOf(spec.fd, spec.size, spec.path, each) : EachDocument(spec.path, each);
   if (!read) return std::move(read).error().Wrap(fmt::format("read advisories from {}", spec.path));
   if (feed == nullptr) return Error{Errc::kInvalid, fmt::format("{}: no documents", spec.path)};
   report.items = out->items();

@@ -17,7 +17,8 @@ struct SourceSpec {
   std::string label;  // source name of its records; empty: the feed's name ("osv", "debian", "kev", …)
   // "LABEL=PATH" or "PATH"; a label is lower-case letters, digits and "-".
   static SourceSpec Parse(const std::string& text);
-  int fd = -1;        // the open file, where `path` is only its name
+  int fd = -1;        // the open file and its size, where `path` is only its name
+  std::uint64_t size = 0;
 };
 
 enum class Force { kNo, kYes };

@@ -123,7 +123,9 @@ Status EachTarEntry(const std::string& name, ByteSource& source, const Each& eac
 
 Status EachZipEntry(const std::string& name, ByteSource& source, const Each& each) {
   BW_TRY(const Bytes archive, ReadAll(source, limits::kFeedArchiveBytes));
-  BW_TRY(const formats::Zip zip, formats::ReadZip(archive));
+  BW_TRY(const formats::Zip zip, formats::ReadZip(archive, limits::kFeedArchiveEntries));
+  // A cut archive still has entries; and what its readers see differently is no feed to decide by.
+  if (!zip.oddities.empty()) return Error{Errc::kCorrupt, fmt::format("{}: {}", name, zip.oddities[0])};
   std::uint64_t total = 0;
   for (const auto& entry : zip.entries) {
     if (!IsDocument(entry.name)) continue;
@@ -156,7 +158,10 @@ Status EachOfStream(std::string_view name, ByteSource& source, const Each& each)
 Status EachOfFile(const std::string& path, const Each& each) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError(fmt::format("open {}", path));
-  return EachDocumentOf(fd.get(), path, each);
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return ErrnoError(fmt::format("read the size of {}", path));
+  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, fmt::format("{} is neither a file nor a folder", path)};
+  return EachDocumentOf(fd.get(), static_cast<std::uint64_t>(info.st_size), path, each);
 }
 
 Status EachOfFolder(const std::string& path, const Each& each) {
@@ -185,11 +190,8 @@ Status EachDocument(const std::string& path, const Each& each) {
   return EachOfFile(path, each);
 }
 
-Status EachDocumentOf(int fd, const std::string& name, const Each& each) {
-  struct stat info {};
-  if (fstat(fd, &info) != 0) return ErrnoError(fmt::format("read the size of {}", name));
-  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, fmt::format("{} is neither a file nor a folder", name)};
-  FileSource source(fd, static_cast<std::uint64_t>(info.st_size));
+Status EachDocumentOf(int fd, std::uint64_t size, const std::string& name, const Each& each) {
+  FileSource source(fd, size);
   return EachOfStream(name, source, each);
 }
 

@@ -1,6 +1,7 @@
 #include "advisory/feed_worker.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/byte_source.h"
 #include "base/limits.h"
@@ -16,12 +17,21 @@ constexpr int kFirstInput = 16;
 
 sandbox::LockLimits Limits() { return {2 * limits::kFeedMemory, limits::kFeedMemory, limits::kFeedCpu}; }
 
-Result<UniqueFd> OpenInput(const std::string& path) {
+struct Input {
+  UniqueFd fd;
+  std::uint64_t size = 0;
+};
+
+// The locked process may not ask for the size itself.
+Result<Input> OpenInput(const std::string& path) {
   UniqueFd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!opened) return ErrnoError("open " + path);
   UniqueFd out(::fcntl(opened.get(), F_DUPFD_CLOEXEC, kFirstInput));
   if (!out) return ErrnoError("open " + path);
-  return out;
+  struct ::stat info{};
+  if (::fstat(out.get(), &info) != 0) return ErrnoError("read the size of " + path);
+  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, path + " is no file"};
+  return Input{std::move(out), static_cast<std::uint64_t>(info.st_size)};
 }
 
 std::string Encode(const SourceLook& look) {
@@ -51,9 +61,9 @@ Result<FeedLook> Decode(std::string_view text) {
 }  // namespace
 
 Result<FeedLook> LookAtFeed(const std::string& path, const std::string& format, Time now, sandbox::Mode mode) {
-  BW_TRY(const UniqueFd input, OpenInput(path));
-  const SourceSpec spec{"download." + format, "", input.get()};
-  BW_TRY(const Bytes answer, sandbox::CallLocked(mode, Limits(), {input.get()}, kLookBytes, [&]() -> Result<std::string> {
+  BW_TRY(const Input input, OpenInput(path));
+  const SourceSpec spec{"download." + format, "", input.fd.get(), input.size};
+  BW_TRY(const Bytes answer, sandbox::CallLocked(mode, Limits(), {spec.fd}, kLookBytes, [&]() -> Result<std::string> {
     BW_TRY(const SourceLook look, LookAtSource(spec, now));
     return Encode(look);
   }));
@@ -61,12 +71,13 @@ Result<FeedLook> LookAtFeed(const std::string& path, const std::string& format, 
 }
 
 Result<std::string> BuildFromFeeds(const std::vector<SourceSpec>& feeds, const Index* before, const BuildOptions& options, sandbox::Mode mode) {
-  std::vector<UniqueFd> inputs;
+  std::vector<Input> inputs;
   std::vector<SourceSpec> specs = feeds;
   std::vector<int> keep;
   for (SourceSpec& spec : specs) {
-    BW_TRY(UniqueFd input, OpenInput(spec.path));
-    spec.fd = input.get();
+    BW_TRY(Input input, OpenInput(spec.path));
+    spec.fd = input.fd.get();
+    spec.size = input.size;
     keep.push_back(spec.fd);
     inputs.push_back(std::move(input));
   }
