@@ -134,6 +134,8 @@ class Fetcher {
   Attempt Once(const std::string& url);
 
  private:
+  // Whether the server can be asked if its file changed.
+  bool IsKnown(const std::string& url) const { return known_ && known_->url == url && !(known_->etag.empty() && known_->last_modified.empty()); }
   net::HttpClientRequest Ask(const std::string& url, const std::string& resume);
   Status TakeHead(const net::HttpClientResponse& head, const std::string& url, const std::string& resume);
 
@@ -149,9 +151,9 @@ net::HttpClientRequest Fetcher::Ask(const std::string& url, const std::string& r
   request.url = url;
   request.limit = kErrorBodyBytes;
   request.redirects = net::Redirects::kTlsOrSameOrigin;
-  if (known_ && known_->url == url) {
+  if (IsKnown(url)) {
     if (!known_->etag.empty()) request.headers.emplace_back("If-None-Match", known_->etag);
-    else if (!known_->last_modified.empty()) request.headers.emplace_back("If-Modified-Since", known_->last_modified);
+    else request.headers.emplace_back("If-Modified-Since", known_->last_modified);
   }
   // What is meant for one origin goes to no mirror at another.
   if (!authorization_.empty() && OriginOf(url) == OriginOf(source_.urls[0])) request.headers.emplace_back("Authorization", authorization_);
@@ -179,7 +181,7 @@ Status Fetcher::TakeHead(const net::HttpClientResponse& head, const std::string&
 Attempt Fetcher::Once(const std::string& url) {
   const std::string resume = part_.ResumableAt(url);
   net::HttpClientRequest request = Ask(url, resume);
-  const bool conditional = known_ && known_->url == url;
+  const bool conditional = IsKnown(url);
   bool began = false;
   std::optional<Error> ours;  // trouble that another try does not mend
   auto keep = [&](Status status) {
@@ -224,6 +226,13 @@ Attempt Fetcher::Once(const std::string& url) {
   return out;
 }
 
+// Queries hold secrets at times, and what is said here is seen by every account.
+Error WithoutQueries(Error error) {
+  for (auto at = error.message.find('?'); at != std::string::npos; at = error.message.find('?', at + 1))
+    error.message.erase(at + 1, std::min(error.message.size(), error.message.find_first_of(" \"", at)) - at - 1);
+  return error;
+}
+
 // Between half and one and a half times as long: many who failed together do not come back together.
 Millis Jittered(Millis pause) {
   thread_local std::minstd_rand random(std::random_device{}());
@@ -245,7 +254,7 @@ Result<Fetched> Fetch(const FetchSource& source, const Validators* known, const 
     for (unsigned attempt = 1;; ++attempt, pause *= 2) {
       Attempt got = fetcher.Once(url);
       if (got.kind == Attempt::Kind::kDone) return std::move(got.fetched);
-      last = got.error;
+      last = WithoutQueries(std::move(got.error));
       if (got.retry_after) retry_after = std::max(retry_after.value_or(Millis(0)), *got.retry_after);
       const Millis wait = std::max(Jittered(pause), got.retry_after.value_or(Millis(0)));
       if (got.kind == Attempt::Kind::kElsewhere || attempt >= options.attempts || wait > options.longest_pause) break;

@@ -28,6 +28,7 @@ using std::chrono::minutes;
 
 // Even a server that says "unchanged" for ever is asked for the whole file now and then (attacks: data-rollback-and-freeze).
 constexpr Millis kTrustUnchanged = hours(24 * 7);
+constexpr Millis kClockSkew = hours(24);
 constexpr Millis kFirstRetry = minutes(5), kLongestRetry = hours(6), kLongestPatience = hours(24 * 7);
 constexpr std::uint64_t kKeptOfTen = 6;  // of what was there before; less is refused
 
@@ -150,6 +151,7 @@ std::vector<std::string> Updater::DoubtsOf(const FeedLook& look, const FeedState
   std::vector<std::string> out;
   if (look.errors * 100 > look.items) out.push_back(fmt::format("{} of {} items are malformed, first: {}", look.errors, look.items, Printable(look.first_problem, 300)));
   if (look.records == 0) out.push_back("not one record");
+  if (look.data_date != kNever && look.data_date > now_ + kClockSkew) out.push_back(fmt::format("it is of {}, which is to come", FormatTime(look.data_date)));
   if (Shrunken(before.records, look.records)) out.push_back(fmt::format("it has shrunk from {} to {} records", before.records, look.records));
   else if (Shrunken(before.affecting, look.affecting)) out.push_back(fmt::format("{} records call a version affected, {} did before", look.affecting, before.affecting));
   if (before.data_date != kNever && (look.data_date == kNever || look.data_date < before.data_date))
@@ -207,6 +209,9 @@ Result<bool> Updater::Replace(const std::vector<FetchSource>& sources, const std
   // From here on only the file's bytes: they are checked as a reader checks them before they take the old ones' place.
   BW_TRY(const auto after, IndexOfBytes(bytes));
   if (before && before->revision() == after->revision()) return false;
+  // Nothing newer would ever be taken after it.
+  if (after->data_date() != kNever && after->data_date() > now_ + kClockSkew)
+    return Error{Errc::kConflict, "the advisory data says it is of " + FormatTime(after->data_date()) + ", which is to come"};
   if (const auto why = before && !options_.force ? WhyNoSuccessor(*before, *after) : std::nullopt) return Error{Errc::kConflict, *why};
   BW_CHECK(WriteFileAtomically(options_.out, bytes));
   return true;

@@ -153,6 +153,7 @@ bulwark::Status Data::Swap(const Caller& caller) {
   {
     MutexLock lock(mutex_);
     problem_ = swapped ? "" : swapped.error().message;
+    if (swapped) file_ = nullptr;  // of the data before
   }
   if (!swapped) return service_.rights().Refuse(caller, "data.change", "advisory-data", swapped.error());
   service_.Wake();

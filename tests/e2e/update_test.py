@@ -336,6 +336,23 @@ class Poisoned(UpdateCase):
         self.update([self.kev()], "--force")
         self.assertEqual([s["name"] for s in self.status()["sources"]], ["kev"])
 
+    def test_marked_as_never_affected(self):
+        def secdb(version):
+            return json.dumps({"distroversion": "v3.19", "reponame": "main", "urlprefix": "u", "apkurl": "a", "archs": [], "packages": [
+                {"pkg": {"name": f"p{n}", "secfixes": {version: [f"CVE-2026-{n}"]}}} for n in range(1000, 1050)]}).encode()
+        source = {"name": "alpine", "urls": [self.feeds.url + "/main.json"]}
+        self.feeds.answers["/main.json"] = serve(secdb("1.0-r0"))
+        self.update([self.npm(), self.kev(), source])
+        self.feeds.answers["/main.json"] = serve(secdb("0"))
+        self.assertIn("0 records call a version affected, 50 did before", self.update([self.npm(), self.kev(), source], code=COULD_NOT))
+
+    def test_secrets_in_addresses_are_not_told(self):
+        source = {"name": "x", "urls": [self.feeds.url + "/x.json?token=secret", "http://127.0.0.1:9/y.json?token=secret"]}
+        told = self.update([self.npm(), self.kev(), source], code=COULD_NOT)
+        self.assertIn("/y.json?", told)
+        self.assertNotIn("secret", told)
+        self.assertNotIn("secret", self.state("x")["error"])
+
     def test_one_at_a_time(self):
         import fcntl
         with open(self.data / "advisories" / "lock") as lock:
