@@ -175,14 +175,11 @@ Result<BuiltFile> BuildFile(const std::vector<SourceSpec>& sources, const Index*
   return out;
 }
 
-Result<SourceLook> LookAtSource(const SourceSpec& source, Time now) {
+Result<SourceReport> LookAtSource(const SourceSpec& source, Time now) {
   Builder builder;
   BuildOptions options;
   options.now = now;
-  SourceLook out;
-  BW_TRY(out.report, ReadSource(source, options, builder));
-  for (const Record& r : builder.records()) out.affecting += r.state != State::kNotAffected;
-  return out;
+  return ReadSource(source, options, builder);
 }
 
 Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<SourceSpec>& sources,

@@ -65,12 +65,8 @@ struct BuiltFile {
 };
 Result<BuiltFile> BuildFile(const std::vector<SourceSpec>& sources, const Index* before, const BuildOptions& options);
 
-// One source by itself. `affecting`: those of its records that call a version affected.
-struct SourceLook {
-  SourceReport report;
-  std::uint64_t affecting = 0;
-};
-Result<SourceLook> LookAtSource(const SourceSpec& source, Time now);
+// One source by itself.
+Result<SourceReport> LookAtSource(const SourceSpec& source, Time now);
 
 struct Description {
   std::string revision;

@@ -58,7 +58,6 @@ FeedState ReadFeedState(const std::string& cache, const std::string& name) {
   fields.Text("sha256", out.sha256);
   fields.Count("bytes", out.bytes);
   fields.Count("records", out.records);
-  fields.Count("affecting", out.affecting);
   fields.When("data_date", out.data_date);
   fields.When("fetched", out.fetched);
   fields.When("checked", out.checked);
@@ -74,7 +73,6 @@ Status WriteFeedState(const std::string& cache, const FeedState& state) {
   formats::JsonWriter out(formats::JsonWriter::Layout::kIndented);
   out.BeginObject().Field("url", state.validators.url).Field("etag", state.validators.etag).Field("last_modified", state.validators.last_modified);
   out.Field("format", state.format).Field("sha256", state.sha256).Field("bytes", state.bytes).Field("records", state.records);
-  out.Field("affecting", state.affecting);
   TimeOf(out, "data_date", state.data_date);
   TimeOf(out, "fetched", state.fetched);
   TimeOf(out, "checked", state.checked);

@@ -18,7 +18,7 @@ struct FeedState {
   // The last good download; sha256 empty: there is none.
   Validators validators;
   std::string format, sha256;
-  std::uint64_t bytes = 0, records = 0, affecting = 0;
+  std::uint64_t bytes = 0, records = 0;
   Time data_date = kNever;   // the newest that it states
   Time fetched = kNever;     // when it was downloaded
   Time checked = kNever;     // when its server last said that it is the newest

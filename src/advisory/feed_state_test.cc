@@ -30,7 +30,6 @@ TEST_F(FeedStates, AreReadAsWritten) {
   state.sha256 = "sha256:00";
   state.bytes = 1;
   state.records = 2;
-  state.affecting = 3;
   state.fetched = state.checked = state.next_try = Time(Millis(5));
   state.failures = 4;
   state.error = "a \"b\"\n";
@@ -39,7 +38,7 @@ TEST_F(FeedStates, AreReadAsWritten) {
   EXPECT_EQ(read.validators.etag, state.validators.etag);
   EXPECT_EQ(read.validators.url + read.validators.last_modified, state.validators.url + state.validators.last_modified);
   EXPECT_EQ(read.format + read.sha256, "zipsha256:00");
-  EXPECT_EQ(read.bytes + read.records * 10 + read.affecting * 100 + read.failures * 1000, 4321u);
+  EXPECT_EQ(read.bytes + read.records * 10 + read.failures * 100, 421u);
   EXPECT_EQ(read.data_date, kNever);
   EXPECT_EQ(read.failed, kNever);
   EXPECT_EQ(read.fetched, Time(Millis(5)));

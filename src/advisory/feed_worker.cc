@@ -34,10 +34,9 @@ Result<Input> OpenInput(const std::string& path) {
   return Input{std::move(out), static_cast<std::uint64_t>(info.st_size)};
 }
 
-std::string Encode(const SourceLook& look) {
+std::string Encode(const SourceReport& r) {
   formats::JsonWriter out;
-  const SourceReport& r = look.report;
-  out.BeginObject().Field("items", r.items).Field("records", r.records).Field("errors", r.errors).Field("affecting", look.affecting);
+  out.BeginObject().Field("items", r.items).Field("records", r.records).Field("errors", r.errors);
   out.Field("problem", std::string_view(r.messages.empty() ? "" : r.messages[0]).substr(0, 1000));
   out.Field("date", std::int64_t{r.data_date.time_since_epoch().count()});
   return out.EndObject().Take();
@@ -51,7 +50,6 @@ Result<FeedLook> Decode(std::string_view text) {
   BW_TRY(out.items, formats::JsonUint(object, "items"));
   BW_TRY(out.records, formats::JsonUint(object, "records"));
   BW_TRY(out.errors, formats::JsonUint(object, "errors"));
-  BW_TRY(out.affecting, formats::JsonUint(object, "affecting"));
   BW_TRY(auto problem, formats::JsonString(object, "problem"));
   out.first_problem = problem;
   if (const auto* date = object.if_contains("date"); date && date->is_int64()) out.data_date = Time(Millis(date->get_int64()));
@@ -64,7 +62,7 @@ Result<FeedLook> LookAtFeed(const std::string& path, const std::string& format, 
   BW_TRY(const Input input, OpenInput(path));
   const SourceSpec spec{"download." + format, "", input.fd.get(), input.size};
   BW_TRY(const Bytes answer, sandbox::CallLocked(mode, Limits(), {spec.fd}, kLookBytes, [&]() -> Result<std::string> {
-    BW_TRY(const SourceLook look, LookAtSource(spec, now));
+    BW_TRY(const SourceReport look, LookAtSource(spec, now));
     return Encode(look);
   }));
   return Decode(AsText(answer));

@@ -12,7 +12,7 @@ namespace bulwark::advisory {
 
 // What a look at one download found. Its texts are foreign.
 struct FeedLook {
-  std::uint64_t items = 0, records = 0, errors = 0, affecting = 0;
+  std::uint64_t items = 0, records = 0, errors = 0;
   std::string first_problem;
   Time data_date = kNever;
 };

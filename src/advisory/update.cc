@@ -144,7 +144,7 @@ void Updater::Failed(const Error& error, Millis patience, FeedState& state) {
 Result<FeedLook> Updater::Look(const FetchSource& source, const std::string& part) {
   if (source.format != kFinishedFormat) return LookAtFeed(part, source.format, now_, options_.sandbox);
   BW_TRY(const auto index, OpenIndex(part));
-  return FeedLook{index->records(), index->records(), 0, index->records(), "", index->data_date()};
+  return FeedLook{index->records(), index->records(), 0, "", index->data_date()};
 }
 
 std::vector<std::string> Updater::DoubtsOf(const FeedLook& look, const FeedState& before) {
@@ -153,7 +153,6 @@ std::vector<std::string> Updater::DoubtsOf(const FeedLook& look, const FeedState
   if (look.records == 0) out.push_back("not one record");
   if (look.data_date != kNever && look.data_date > now_ + kClockSkew) out.push_back(fmt::format("it is of {}, which is to come", FormatTime(look.data_date)));
   if (Shrunken(before.records, look.records)) out.push_back(fmt::format("it has shrunk from {} to {} records", before.records, look.records));
-  else if (Shrunken(before.affecting, look.affecting)) out.push_back(fmt::format("{} records call a version affected, {} did before", look.affecting, before.affecting));
   if (before.data_date != kNever && (look.data_date == kNever || look.data_date < before.data_date))
     out.push_back(fmt::format("it is of {}, older than the one before, of {}", FormatTime(look.data_date), FormatTime(before.data_date)));
   return out;
@@ -177,7 +176,6 @@ Status Updater::Take(const FetchSource& source, Fetched fetched, const std::stri
   next.format = source.format;
   next.validators = std::move(fetched.validators);
   next.records = look->records;
-  next.affecting = look->affecting;
   next.data_date = look->data_date == kNever ? kNever : std::min(look->data_date, now_);
   next.fetched = now_;
   if (!state.format.empty() && state.format != next.format) ::unlink(FeedPath(options_.cache, state).c_str());
