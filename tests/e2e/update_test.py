@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import ssl
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ import zipfile
 
 import harness
 
+TLS = harness.ROOT / "src/net/testdata/tls"
 PASS, USAGE, COULD_NOT = 0, 2, 3  # docs/command-line.md
 
 
@@ -46,7 +48,7 @@ KEV = json.dumps({"title": "t", "catalogVersion": "2026.01.02", "dateReleased": 
 class Feeds:
     """Paths and how they answer: a function of the handler. Every request is noted."""
 
-    def __init__(self):
+    def __init__(self, tls=False):
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -71,7 +73,11 @@ class Feeds:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.requests, self.answers = [], {}
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(TLS / "test_cert.pem", TLS / "test_key.pem")
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -287,6 +293,20 @@ class Fetching(UpdateCase):
         self.assertIn("npm: new", self.update())
         self.feeds.answers["/npm.zip"] = lambda h: send(h, 302, Location="/npm.zip")
         self.assertIn("redirected more than 5 times", self.update(code=COULD_NOT))
+
+
+    def test_tls_is_verified_and_never_left(self):
+        secure = Feeds(tls=True)
+        self.addCleanup(secure.close)
+        secure.answers["/npm.zip"] = serve(NPM)
+        source = {"name": "npm", "urls": [secure.url + "/npm.zip"]}
+        self.assertIn("certificate", self.update([source], code=COULD_NOT))
+        source["ca_file"] = str(TLS / "test_cert.pem")
+        self.assertIn("npm: new", self.update([source]))
+        self.feeds.answers["/npm.zip"] = serve(NPM)
+        secure.answers["/npm.zip"] = lambda h: send(h, 302, Location=self.feeds.url + "/npm.zip")
+        self.assertIn("redirected from https to http", self.update([{**source, "plain_http": "on"}], code=COULD_NOT))
+        self.assertEqual(self.feeds.requests, [])
 
 
 class Poisoned(UpdateCase):
