@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <map>
 #include <random>
 
 #include <fmt/format.h>
@@ -69,6 +69,30 @@ std::shared_ptr<const Index> OpenOld(const std::string& path) {
   if (index.ok()) return *index;
   if (index.error().code != Errc::kNotFound) LogWarning("the file to be replaced: " + index.error().message);
   return nullptr;
+}
+
+std::string Older(const std::string& what, Time after, Time before) {
+  const std::string in_use = "that in use is of " + FormatTime(before);
+  return what + (after == kNever ? " states no date, " : " is of " + FormatTime(after) + ", ") + in_use;
+}
+
+// Of each source that states a date, and of the whole where every source does. A source that was given up is the
+// operator's choice; how much may go with it is checked by the number of records.
+std::optional<std::string> WhyOlder(const Index& before, const Index& after) {
+  const Time old = before.data_date(), now = after.data_date();
+  if (old != kNever && now != kNever && now < old) return Older("the advisory data", now, old);
+  std::map<std::string, Time> dates;
+  for (const SourceInfo& source : after.sources()) dates[source.name] = source.data_date;
+  bool any = false;
+  for (const SourceInfo& source : before.sources()) {
+    const auto it = dates.find(source.name);
+    if (source.data_date == kNever || it == dates.end()) continue;
+    if (it->second == kNever || it->second < source.data_date) return Older("source " + source.name + " of the advisory data", it->second, source.data_date);
+    any = true;
+  }
+  // Nothing that can be compared: other names for what may be old.
+  if (any || old == kNever || now != kNever) return std::nullopt;
+  return Older("the advisory data", now, old);
 }
 
 class Updater {
@@ -246,10 +270,7 @@ void Updater::Build(const std::vector<FetchSource>& sources, UpdateReport& repor
 
 std::optional<std::string> WhyNoSuccessor(const Index& before, const Index& after) {
   if (before.revision() == StarterIndex()->revision()) return std::nullopt;
-  if (after.data_date() == kNever && before.data_date() != kNever)
-    return "the advisory data states no date, that in use is of " + FormatTime(before.data_date());
-  if (before.data_date() != kNever && after.data_date() < before.data_date())
-    return "the advisory data of " + FormatTime(after.data_date()) + " is older than that in use, of " + FormatTime(before.data_date());
+  if (auto older = WhyOlder(before, after)) return older;
   if (Shrunken(before.records(), after.records()))
     return "the advisory data has " + std::to_string(after.records()) + " records, that in use " + std::to_string(before.records());
   return std::nullopt;
