@@ -40,7 +40,7 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
   SourceReport report{spec.path, spec.label, "", 0, 0, 0, 0, {}, kNever};
   const Feed* feed = nullptr;
   std::unique_ptr<FeedOutput> out;
-  Status read = EachDocument(spec.path, [&](const Document& document) -> Status {
+  const auto each = [&](const Document& document) -> Status {
     if (feed == nullptr) {
       for (const Feed& candidate : Feeds()) {
         if (feed == nullptr && candidate.recognizes(document)) feed = &candidate;
@@ -55,7 +55,8 @@ Result<SourceReport> ReadSource(const SourceSpec& spec, const BuildOptions& opti
     if (one || one.error().code == Errc::kLimit) return one;
     out->CountError(document.name, one.error());
     return {};
-  });
+  };
+  Status read = spec.fd >= 0 ? EachDocumentOf(spec.fd, spec.size, spec.path, each) : EachDocument(spec.path, each);
   if (!read) return std::move(read).error().Wrap(fmt::format("read advisories from {}", spec.path));
   if (feed == nullptr) return Error{Errc::kInvalid, fmt::format("{}: no documents", spec.path)};
   report.items = out->items();
@@ -153,29 +154,45 @@ SourceSpec SourceSpec::Parse(const std::string& text) {
   return label ? SourceSpec{text.substr(equals + 1), text.substr(0, equals)} : SourceSpec{text, ""};
 }
 
-Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<SourceSpec>& sources,
-                                  const BuildOptions& options) {
+Result<BuiltFile> BuildFile(const std::vector<SourceSpec>& sources, const Index* before, const BuildOptions& options) {
   Builder builder;
-  BuildReport report;
+  BuiltFile out;
   for (const SourceSpec& spec : sources) {
     BW_TRY(SourceReport source, ReadSource(spec, options, builder));
-    report.sources.push_back(std::move(source));
+    out.sources.push_back(std::move(source));
   }
-  const auto before = OpenBefore(out);
-  std::vector<std::string> doubts = Doubts(report.sources, before.get());
+  std::vector<std::string> doubts = Doubts(out.sources, before);
   if (!doubts.empty() && options.force == Force::kNo) {
     std::string message = "the advisory data is not swapped in: " + doubts[0];
     for (std::size_t i = 1; i < doubts.size(); ++i) message += "; " + doubts[i];
     return Error{Errc::kConflict, message};
   }
-  report.overridden = std::move(doubts);
-  StampFixes(builder, before.get(), options.now);
+  out.overridden = std::move(doubts);
+  StampFixes(builder, before, options.now);
   BW_CHECK(DeclareWhole(options.whole, builder));
   BW_CHECK(AddStarter(options, builder));
+  BW_TRY(out.bytes, builder.Finish());
+  return out;
+}
+
+Result<SourceReport> LookAtSource(const SourceSpec& source, Time now) {
+  Builder builder;
+  BuildOptions options;
+  options.now = now;
+  return ReadSource(source, options, builder);
+}
+
+Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<SourceSpec>& sources,
+                                  const BuildOptions& options) {
+  const auto before = OpenBefore(out);
+  BW_TRY(BuiltFile built, BuildFile(sources, before.get(), options));
   // From here on only the file's bytes: they are checked as a reader checks them before they take the old ones' place.
-  BW_TRY(const std::string bytes, builder.Finish());
+  const std::string& bytes = built.bytes;
   BW_TRY(const auto index, IndexOfBytes(bytes));
   BW_CHECK(WriteFileAtomically(out, bytes));
+  BuildReport report;
+  report.sources = std::move(built.sources);
+  report.overridden = std::move(built.overridden);
   report.revision = index->revision();
   report.records = index->records();
   report.data_date = index->data_date();

@@ -17,6 +17,8 @@ struct SourceSpec {
   std::string label;  // source name of its records; empty: the feed's name ("osv", "debian", "kev", …)
   // "LABEL=PATH" or "PATH"; a label is lower-case letters, digits and "-".
   static SourceSpec Parse(const std::string& text);
+  int fd = -1;        // the open file and its size, where `path` is only its name
+  std::uint64_t size = 0;
 };
 
 enum class Force { kNo, kYes };
@@ -54,6 +56,17 @@ struct BuildReport {
 // first-seen times of fixes are carried over from. kConflict, naming the reason: a source with more than 1 % malformed
 // items or without any record, or one that has shrunk by more than 40 % (or vanished) against the file being replaced.
 Result<BuildReport> BuildDatabase(const std::string& out, const std::vector<SourceSpec>& sources, const BuildOptions& options);
+
+// What BuildDatabase puts in the file. `before`: the file to be replaced, if there is one.
+struct BuiltFile {
+  std::string bytes;
+  std::vector<SourceReport> sources;
+  std::vector<std::string> overridden;
+};
+Result<BuiltFile> BuildFile(const std::vector<SourceSpec>& sources, const Index* before, const BuildOptions& options);
+
+// One source by itself.
+Result<SourceReport> LookAtSource(const SourceSpec& source, Time now);
 
 struct Description {
   std::string revision;

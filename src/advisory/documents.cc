@@ -123,7 +123,9 @@ Status EachTarEntry(const std::string& name, ByteSource& source, const Each& eac
 
 Status EachZipEntry(const std::string& name, ByteSource& source, const Each& each) {
   BW_TRY(const Bytes archive, ReadAll(source, limits::kFeedArchiveBytes));
-  BW_TRY(const formats::Zip zip, formats::ReadZip(archive));
+  BW_TRY(const formats::Zip zip, formats::ReadZip(archive, limits::kFeedArchiveEntries));
+  // A cut archive still has entries; and what its readers see differently is no feed to decide by.
+  if (!zip.oddities.empty()) return Error{Errc::kCorrupt, fmt::format("{}: {}", name, zip.oddities[0])};
   std::uint64_t total = 0;
   for (const auto& entry : zip.entries) {
     if (!IsDocument(entry.name)) continue;
@@ -159,8 +161,7 @@ Status EachOfFile(const std::string& path, const Each& each) {
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return ErrnoError(fmt::format("read the size of {}", path));
   if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, fmt::format("{} is neither a file nor a folder", path)};
-  FileSource source(fd.get(), static_cast<std::uint64_t>(info.st_size));
-  return EachOfStream(path, source, each);
+  return EachDocumentOf(fd.get(), static_cast<std::uint64_t>(info.st_size), path, each);
 }
 
 Status EachOfFolder(const std::string& path, const Each& each) {
@@ -187,6 +188,11 @@ Status EachDocument(const std::string& path, const Each& each) {
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return EachOfFolder(path, each);
   return EachOfFile(path, each);
+}
+
+Status EachDocumentOf(int fd, std::uint64_t size, const std::string& name, const Each& each) {
+  FileSource source(fd, size);
+  return EachOfStream(name, source, each);
 }
 
 }  // namespace bulwark::advisory

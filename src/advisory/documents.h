@@ -2,6 +2,7 @@
 // The documents of a source of advisories: a file, a file of JSON lines, a folder, a tar or zip archive; compressed by
 // zstd or gzip or not. Which, the name tells.
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -22,5 +23,7 @@ struct Document {
 // *.json, *.jsonl, *.yaml and *.yml count (a *.csv beside them is an index of theirs), links are not followed. kNotFound, kIo, kCorrupt (damaged compression or
 // archive), kLimit (limits::kFeed…).
 Status EachDocument(const std::string& path, const std::function<Status(const Document&)>& each);
+// The same of an open file of `size` bytes; `name` tells what it is. Asks the system for nothing but its bytes.
+Status EachDocumentOf(int fd, std::uint64_t size, const std::string& name, const std::function<Status(const Document&)>& each);
 
 }  // namespace bulwark::advisory

@@ -4,6 +4,7 @@
 #include <optional>
 #include <thread>
 
+#include "app/feed_upkeep.h"
 #include "app/first_admin.h"
 #include "app/paths.h"
 #include "app/upkeep.h"
@@ -40,8 +41,11 @@ constexpr std::string_view kFirstProject = "library";
 // A worker that follows an upload mostly waits for the client, so there are more of them than processors.
 unsigned DefaultWorkers() { return std::clamp(4 * std::thread::hardware_concurrency(), 16u, 128u); }
 
-std::string AdvisoryFile(const config::Config& config) {
-  return config.advisory_database.empty() ? AdvisoryPath(config.data_directory) : config.advisory_database;
+Result<service::FeedView> Feeds(const config::Config& config) {
+  service::FeedView out{FeedCachePath(config.data_directory), {}};
+  BW_TRY(auto sources, advisory::ResolveSources(config.advisory_sources));
+  for (advisory::FetchSource& source : sources) out.names.push_back(std::move(source.name));
+  return out;
 }
 
 Result<std::vector<policy::Policy>> Policies(const config::Config& config) {
@@ -112,6 +116,7 @@ struct Server::State {
   std::unique_ptr<service::Data> data;
   std::unique_ptr<service::Collection> collection;
   std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<FeedUpkeep> feeds;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<http::RegistryDeps> registry_deps;
   std::unique_ptr<http::ApiDeps> api_deps;
@@ -188,7 +193,9 @@ Status Server::State::OpenService(const std::string& worker_program) {
   BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index),
                                          std::move(service_options)));
   service->StartBackground(kJudges);
-  data = std::make_unique<service::Data>(*service, AdvisoryFile(config));
+  BW_TRY(service::FeedView feed_view, Feeds(config));
+  data = std::make_unique<service::Data>(*service, AdvisoryFile(config), std::move(feed_view));
+  feeds = std::make_unique<FeedUpkeep>(config, worker_program, clock);
   collection = std::make_unique<service::Collection>(*service, *collector);
   using std::chrono::seconds;
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
@@ -217,7 +224,7 @@ Status Server::State::Listen() {
       return {};
     });
   };
-  router->Add(http::OperationalRoutes(ready, *router));
+  router->Add(http::OperationalRoutes(ready, [this] { return router->Metrics() + data->Metrics(); }));
   BW_TRY(net::HttpServerOptions listen, ListenOptions(config, *pool));
   listen.on_exchange = router->Observer();
   BW_TRY(http, net::StartHttpServer(std::move(listen), router->Handler()));
@@ -230,6 +237,7 @@ Server::~Server() {
   if (state_->http) state_->http->Stop(kStopGrace, [this] { state_->service->StopAnalysis(); });
   state_->http.reset();
   state_->pool.reset();
+  state_->feeds.reset();
   state_->upkeep.reset();
   if (state_->service) state_->service->StopBackground();
 }
@@ -261,6 +269,7 @@ audit::Event Server::State::ReloadEvent(std::string_view action) const {
 
 Status Server::State::Reload(const config::Config& read) {
   BW_TRY(auto policies, Policies(read));
+  BW_CHECK(Feeds(read));
   const bool tls =
       std::any_of(config.listeners.begin(), config.listeners.end(), [](const config::Listener& l) { return l.tls(); });
   if (tls) BW_CHECK(http->ReloadTls());

@@ -91,6 +91,10 @@ inline constexpr std::uint64_t kAdvisoryAliases = 1000;
 inline constexpr std::uint64_t kFeedDocumentBytes = 256 * kMiB;  // one document or line of a feed; the Debian tracker's is about 70 MiB
 inline constexpr std::uint64_t kFeedBytes = 16 * kGiB;          // one feed, unpacked
 inline constexpr std::uint64_t kFeedArchiveBytes = 1 * kGiB;    // a zip archive, which is read whole
+inline constexpr std::uint64_t kFeedArchiveEntries = 2'000'000; // of the same; the one of npm at OSV has more than 200,000
+inline constexpr std::uint64_t kFeedMemory = 4 * kGiB;          // of the process that reads feeds and builds the file
+inline constexpr std::chrono::seconds kFeedCpu{3600};           // of the same
+inline constexpr std::uint64_t kAdvisoryFileBytes = 2 * kGiB;   // what it may answer
 
 // Worker processes.
 inline constexpr std::uint64_t kWorkerMemory = 256 * kMiB;      // resident; the address-space limit is kWorkerAddressSpace

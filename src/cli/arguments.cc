@@ -142,6 +142,15 @@ void AddDb(CLI::App& root, Values& v) {
   Examples(build, "  bulwark db build --out advisories.bwa starter extra/                   some records: reports say so\n"
                   "  bulwark db build --out advisories.bwa --whole npm,PyPI osv/npm osv/PyPI known_exploited_vulnerabilities.json\n");
   build->callback([&v] { v.db.verb = DbArguments::Verb::kBuild; v.chosen = {"db", v.db}; });
+  auto* update = db->add_subcommand("update", "Fetch newer advisories from their sources and build the advisory file of them");
+  auto* sources = update->add_option("sources", v.db.sources, "Known sources: osv/ECOSYSTEM, alpine/RELEASE/REPOSITORY, debian, kev, epss; all that the file shall hold");
+  update->add_option("--config", v.db.config, "bulwark.yaml with advisories.sources, instead of names")->excludes(sources);
+  update->add_option("--data", v.db.data, "Data directory; downloads are kept in it (default bulwark-data, or as configured)");
+  update->add_option("--out,-o", v.db.out, "File to write (default: advisories.bwa in the data directory, or as configured)");
+  update->add_flag("--force", v.db.force, "Accept a source that shrank or is older, or that is no longer among the sources");
+  Examples(update, "  bulwark db update --config /etc/bulwark/bulwark.yaml\n"
+                   "  bulwark db update --data /var/lib/bulwark osv/npm osv/PyPI osv/Go debian kev epss\n");
+  update->callback([&v] { v.db.verb = DbArguments::Verb::kUpdate; v.chosen = {"db", v.db}; });
   auto* status = db->add_subcommand("status", "Show what an advisory file holds and how old it is");
   status->add_option("--db", v.db.database, "Advisory file (default: the starter data in this binary)");
   AddFormat(status, v.db.format, {"table", "json"});

@@ -30,8 +30,8 @@ struct ScanArguments {
 };
 
 struct DbArguments {
-  enum class Verb { kBuild, kStatus } verb = Verb::kStatus;
-  std::string out, database, format;
+  enum class Verb { kBuild, kStatus, kUpdate } verb = Verb::kStatus;
+  std::string out, database, format, config, data;
   std::vector<std::string> sources, whole;
   bool force = false;
 };

@@ -1,4 +1,4 @@
-// bulwark db build, bulwark db status
+// bulwark db build, bulwark db status (db_update.cc has the third)
 
 #include <algorithm>
 #include <optional>
@@ -112,6 +112,7 @@ Status ShowStatus(const DbArguments& a) {
 
 int RunDb(const DbArguments& a) {
   if (a.verb == DbArguments::Verb::kBuild) return Build(a);
+  if (a.verb == DbArguments::Verb::kUpdate) return RunDbUpdate(a);
   auto status = ShowStatus(a);
   return status ? kPass : Fail(status.error());
 }

@@ -47,6 +47,7 @@ int Run(int argc, char** argv) {
   try {
     // Workers are started often and ahead of need: they do not wait for the option parser.
     if (argc == 2 && std::string_view(argv[1]) == "worker") return RunWorker();
+    if (argc == 2 && std::string_view(argv[1]) == "feeds") return RunFeeds();  // what the server starts; not for people
     Command command = ParseArguments(argc, argv);
     if (auto ready = std::visit(LogIn{}, command.arguments); !ready) return Fail(ready.error());
     return std::visit(Dispatch{command.verb}, command.arguments);

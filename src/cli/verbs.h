@@ -9,6 +9,8 @@ int RunServe(const ServeArguments& a);
 int RunScan(const ScanArguments& a);
 int RunSbom(const ScanArguments& a);
 int RunDb(const DbArguments& a);
+int RunDbUpdate(const DbArguments& a);
+int RunFeeds();
 int RunPolicy(const PolicyArguments& a);
 int RunException(const ExceptionArguments& a);
 int RunPush(const CopyArguments& a);

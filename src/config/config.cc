@@ -23,7 +23,8 @@ using formats::YamlMember;
 using formats::YamlNode;
 
 constexpr std::uint64_t kConfigFileBytes = 1 << 20;
-constexpr std::size_t kListeners = 64;
+constexpr std::size_t kListItems = 64;
+constexpr std::size_t kTexts = 32;
 
 // "least..most" of a count's row.
 std::pair<std::uint64_t, std::uint64_t> RangeOf(const Key& key) {
@@ -47,6 +48,11 @@ Status CheckType(const Key& key, const YamlNode& value) {
       bool known = value.kind == YamlNode::Kind::kScalar && std::find(words.begin(), words.end(), value.text) != words.end();
       if (known) return {};
       return YamlError(value, fmt::format("{} must be one of {}", key.path, fmt::join(words, ", ")));
+    }
+    case KeyType::kTexts: {
+      BW_TRY(auto texts, formats::YamlTexts(value, key.path));
+      if (value.kind == YamlNode::Kind::kSequence && !texts.empty() && texts.size() <= kTexts) return {};
+      return YamlError(value, fmt::format("{} must be a list of 1 to {} texts", key.path, kTexts));
     }
     case KeyType::kPolicies: break;
   }
@@ -84,19 +90,20 @@ class Reader {
         return key.set(member.value, config_);
       }
       if (key.path.starts_with(path + ".")) return Mapping(member.value, path + ".");
-      if (key.path.starts_with(path + "[]")) return List(member.value, path);
+      if (key.path.starts_with(path + "[]")) return Items(member.value, path);
     }
     return YamlError(member.line, "unknown key " + path);
   }
 
-  // Listeners are the only list of mappings.
-  Status List(const YamlNode& node, const std::string& path) {
-    if (node.kind != YamlNode::Kind::kSequence || node.items.empty() || node.items.size() > kListeners) {
-      return YamlError(node, fmt::format("{} must be a list of 1 to {} mappings", path, kListeners));
+  Status Items(const YamlNode& node, const std::string& path) {
+    if (node.kind != YamlNode::Kind::kSequence || node.items.empty() || node.items.size() > kListItems) {
+      return YamlError(node, fmt::format("{} must be a list of 1 to {} mappings", path, kListItems));
     }
-    config_.listeners.clear();
+    const auto lists = Lists();
+    const auto list = std::find_if(lists.begin(), lists.end(), [&](const List& l) { return l.path == path; });
+    list->clear(config_);
     for (const YamlNode& item : node.items) {
-      config_.listeners.emplace_back().line = item.line;
+      list->add(item.line, config_);
       BW_CHECK(Mapping(item, path + "[]."));
     }
     return {};
@@ -178,6 +185,10 @@ Result<Config> LoadConfig(const std::string& path) {
     Join(folder, listener.tls_cert);
     Join(folder, listener.tls_key);
   }
+  for (AdvisorySource& source : config->advisory_sources) {
+    Join(folder, source.ca_file);
+    Join(folder, source.credentials_file);
+  }
   return config;
 }
 
@@ -194,6 +205,12 @@ std::vector<std::string_view> KeysThatNeedAStart(const Config& running, const Co
   differs("external_url", running.external_url == read.external_url);
   differs("storage.directory", running.data_directory == read.data_directory);
   differs("advisories.database", running.advisory_database == read.advisory_database);
+  differs("advisories.update", running.advisory_update == read.advisory_update);
+  differs("advisories.sources", std::equal(running.advisory_sources.begin(), running.advisory_sources.end(), read.advisory_sources.begin(),
+                                           read.advisory_sources.end(), [](AdvisorySource a, const AdvisorySource& b) {
+                                             a.line = b.line;
+                                             return a == b;
+                                           }));
   differs("sandbox", running.sandbox == read.sandbox);
   differs("analysis.workers", running.workers == read.workers);
   differs("limits.uploads_per_user", running.uploads_per_user == read.uploads_per_user);

@@ -32,6 +32,22 @@ struct Address {
 // "127.0.0.1:5000", "[::1]:5000", "localhost:5000". kInvalid for names (they could resolve to anything) and bad ports.
 Result<Address> ParseAddress(std::string_view text);
 
+// A source of advisory data; advisory::ResolveSource says what of it is wrong.
+struct AdvisorySource {
+  std::string name;                // in file names, messages and measures; empty: from `from`
+  std::string from;                // a known source, "osv/npm"; empty: `urls` and `format` say it all
+  std::vector<std::string> urls;   // the first that answers is taken; empty: those of `from`
+  std::string format;              // how the file is read, a word of the table; empty: as `from` or the address says
+  std::vector<std::string> whole;  // ecosystems of which this source says all that is known, beside those of `from`
+  std::string ca_file;             // PEM, beside the system's anchors
+  std::string credentials_file;    // "user:password" or a bearer token
+  bool plain_http = false;         // off loopback
+  std::uint64_t max_bytes = 1ull << 30;  // of the download
+  std::uint32_t line = 0;          // in the file; 0: not from a file
+
+  bool operator==(const AdvisorySource&) const = default;
+};
+
 enum class Sandbox : std::uint8_t { kOn, kOff };
 // Manifests whose parts are not all in the repository: none, indexes that lack children, also images that lack layers.
 enum class Sparse : std::uint8_t { kRefuse, kIndexes, kAll };
@@ -45,6 +61,8 @@ struct Config {
   std::string external_url;                 // "https://registry.example.com"; empty: from the listener
   std::string data_directory = "bulwark-data";
   std::string advisory_database;            // file; empty: DATA/advisories.bwa if it is there, else the embedded starter data
+  Millis advisory_update{0};                // how often the server looks for newer advisories; 0: never
+  std::vector<AdvisorySource> advisory_sources;
   Sandbox sandbox = Sandbox::kOn;
   std::uint32_t workers = 0;                // analysis at the same time; 0: app decides
   std::uint32_t uploads_per_user = 1000;    // open upload sessions

@@ -32,6 +32,7 @@ TEST(Config, DefaultsAreSafe) {
 // The fallbacks of the table are what a default Config has: the file of all fallbacks gives the default Config.
 TEST(Config, TheTableTellsTheDefaults) {
   Config fallbacks, plain;
+  fallbacks.advisory_sources.emplace_back();
   for (const Key& key : Keys()) {
     if (key.fallback.empty()) continue;
     formats::YamlNode value;
@@ -42,6 +43,8 @@ TEST(Config, TheTableTellsTheDefaults) {
   EXPECT_EQ(fallbacks.listeners[0].address, plain.listeners[0].address);
   EXPECT_EQ(fallbacks.listeners[0].tls_min_version, plain.listeners[0].tls_min_version);
   EXPECT_EQ(fallbacks.data_directory, plain.data_directory);
+  EXPECT_EQ(fallbacks.advisory_update, plain.advisory_update);
+  EXPECT_EQ(fallbacks.advisory_sources[0], AdvisorySource());
   EXPECT_EQ(fallbacks.sandbox, plain.sandbox);
   EXPECT_EQ(fallbacks.sparse, plain.sparse);
   EXPECT_EQ(fallbacks.workers, plain.workers);
@@ -62,6 +65,18 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->listeners[0].tls_cert, folder + "/tls/cert.pem");
   EXPECT_EQ(config->data_directory, folder + "/data");
   EXPECT_EQ(config->advisory_database, folder + "/advisories.bwa");
+  EXPECT_EQ(config->advisory_update, std::chrono::hours(1));
+  ASSERT_EQ(config->advisory_sources.size(), 2u);
+  EXPECT_EQ(config->advisory_sources[0].from, "osv/npm");
+  EXPECT_EQ(config->advisory_sources[0].urls.size(), 2u);
+  EXPECT_EQ(config->advisory_sources[0].whole, std::vector<std::string>{"npm"});
+  EXPECT_FALSE(config->advisory_sources[0].plain_http);
+  const AdvisorySource& central = config->advisory_sources[1];
+  EXPECT_EQ(central.name + " " + central.format, "central bulwark");
+  EXPECT_EQ(central.ca_file, folder + "/ca.pem");
+  EXPECT_EQ(central.credentials_file, folder + "/central.login");
+  EXPECT_TRUE(central.plain_http);
+  EXPECT_EQ(central.max_bytes, 1000u);
   EXPECT_EQ(config->workers, 4u);
   EXPECT_EQ(config->uploads_per_user, 10u);
   EXPECT_EQ(config->upload_lifetime, std::chrono::hours(1));
@@ -86,6 +101,9 @@ TEST(Config, RefusesWithTheLine) {
         "listeners: [{address: '127.0.0.1:70000'}]", "listeners: [{address: '127.0.0.1:5000', tls: {cert: a}}]",
         "listeners: [{address: '127.0.0.1:1'}, {name: b, address: '127.0.0.1:1'}]",
         "listeners: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:2'}]", "listeners: [{tls: {min_version: '1.0'}}]",
+        "advisories: {update: 5}", "advisories: {update: 1s}", "advisories: {update: 365d}", "advisories: {sources: []}",
+        "advisories: {sources: [{urls: 'https://a/b'}]}", "advisories: {sources: [{urls: []}]}", "advisories: {sources: [{url: 'https://a/b'}]}",
+        "advisories: {sources: [{format: exe}]}", "advisories: {sources: [{plain_http: true}]}", "advisories: {sources: [{max_bytes: 0}]}",
         "allow_insecure_listen: true", "log: {level: trace}", "[]", "a", "sandbox: on\nsandbox: on", "sandbox: &a on"}) {
     EXPECT_TRUE(ErrorOf(bad).starts_with("line ")) << bad << " gave: " << ErrorOf(bad);
   }
@@ -99,6 +117,8 @@ TEST(Config, SaysWhatAReloadCannotTakeOver) {
   EXPECT_EQ(keys("listeners: [{address: '127.0.0.1:1'}]", "listeners: [{address: '127.0.0.1:2'}]"), Keys{"listeners"});
   EXPECT_EQ(keys("{}", "limits: {uploads_per_user: 1, upload_lifetime: 1h}"),
             (Keys{"limits.uploads_per_user", "limits.upload_lifetime"}));
+  EXPECT_EQ(keys("advisories: {sources: [{from: kev}]}", "\nadvisories: {sources: [{from: kev}]}"), Keys());
+  EXPECT_EQ(keys("{}", "advisories: {update: 1h, sources: [{from: kev}]}"), (Keys{"advisories.update", "advisories.sources"}));
 }
 
 TEST(Config, AClockBehindTheAuditLogIsAllowedInWords) {

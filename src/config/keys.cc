@@ -21,6 +21,39 @@ Status SetListenerText(const YamlNode& value, Config& config) {
 }
 
 template <auto field>
+Status SetSourceText(const YamlNode& value, Config& config) {
+  config.advisory_sources.back().*field = value.text;
+  return {};
+}
+
+template <auto field>
+Status SetSourceTexts(const YamlNode& value, Config& config) {
+  BW_TRY(config.advisory_sources.back().*field, formats::YamlTexts(value, "the list"));
+  return {};
+}
+
+Status SetSourceHttp(const YamlNode& value, Config& config) {
+  config.advisory_sources.back().plain_http = value.text == "on";
+  return {};
+}
+
+Status SetSourceBytes(const YamlNode& value, Config& config) {
+  config.advisory_sources.back().max_bytes = *ParseUint(value.text);
+  return {};
+}
+
+// A duration or a word, which no type of the table is.
+Status SetUpdate(const YamlNode& value, Config& config) {
+  config.advisory_update = Millis(0);
+  if (value.text == "off") return {};
+  auto every = ParseDuration(value.text);
+  if (!every.ok() || *every < std::chrono::minutes(1) || *every > std::chrono::hours(24 * 30))
+    return YamlError(value, "advisories.update must be off or a duration from 1m to 30d");
+  config.advisory_update = *every;
+  return {};
+}
+
+template <auto field>
 Status SetCount(const YamlNode& value, Config& config) {
   using Number = std::remove_reference_t<decltype(config.*field)>;
   config.*field = static_cast<Number>(*ParseUint(value.text));  // checked against the row's range
@@ -108,6 +141,24 @@ constexpr Key kKeys[] = {
     {"advisories.database", KeyType::kPath, "",
      "Advisory file made by `bulwark db build`; without it the one in the data directory, else the embedded starter data.", "",
      SetText<&Config::advisory_database>},
+    {"advisories.update", KeyType::kText, "off", "How often the server looks for newer advisories at its sources, such as 1h.", "", SetUpdate},
+    {"advisories.sources[].name", KeyType::kText, "", "Names the source in files, messages and measures; by default made of `from`.", "",
+     SetSourceText<&AdvisorySource::name>},
+    {"advisories.sources[].from", KeyType::kText, "",
+     "A known source: osv/ECOSYSTEM, alpine/RELEASE/REPOSITORY, debian, kev or epss.", "", SetSourceText<&AdvisorySource::from>},
+    {"advisories.sources[].urls", KeyType::kTexts, "", "Where the file is, mirrors behind; the first that answers is taken.", "",
+     SetSourceTexts<&AdvisorySource::urls>},
+    {"advisories.sources[].format", KeyType::kChoice, "",
+     "How the file is read; by default as `from` or the address says. `bulwark` is a finished advisory file, such as another Bulwark serves.",
+     "json|json.gz|json.zst|jsonl|jsonl.gz|jsonl.zst|csv|csv.gz|zip|tar|tar.gz|tar.zst|bulwark", SetSourceText<&AdvisorySource::format>},
+    {"advisories.sources[].whole", KeyType::kTexts, "",
+     "Ecosystems of which it says all that is known: a package without a record counts as safe.", "", SetSourceTexts<&AdvisorySource::whole>},
+    {"advisories.sources[].ca_file", KeyType::kPath, "", "PEM file with a certificate authority to trust beside the system's.", "",
+     SetSourceText<&AdvisorySource::ca_file>},
+    {"advisories.sources[].credentials_file", KeyType::kPath, "",
+     "File with user:password, or with a bearer token; sent to the origin of the address only.", "", SetSourceText<&AdvisorySource::credentials_file>},
+    {"advisories.sources[].plain_http", KeyType::kChoice, "off", "`on` lets addresses be http; loopback ones may always.", "on|off", SetSourceHttp},
+    {"advisories.sources[].max_bytes", KeyType::kCount, "1073741824", "Largest download, in bytes.", "1..8589934592", SetSourceBytes},
     {"sandbox", KeyType::kChoice, "on",
      "`off` analyses images without seccomp and landlock where the kernel has none.", "on|off", SetSandbox},
     {"analysis.workers", KeyType::kCount, "0", "Layers analysed at the same time, at most 256 MiB each; 0: four a processor, from 16 to 128.", "0..1024",
@@ -128,5 +179,14 @@ constexpr Key kKeys[] = {
 }  // namespace
 
 std::span<const Key> Keys() { return kKeys; }
+
+std::span<const List> Lists() {
+  static constexpr List kLists[] = {
+      {"listeners", [](Config& c) { c.listeners.clear(); }, [](std::uint32_t line, Config& c) { c.listeners.emplace_back().line = line; }},
+      {"advisories.sources", [](Config& c) { c.advisory_sources.clear(); },
+       [](std::uint32_t line, Config& c) { c.advisory_sources.emplace_back().line = line; }},
+  };
+  return kLists;
+}
 
 }  // namespace bulwark::config

@@ -24,6 +24,10 @@ void WriteKey(JsonWriter& out, const Key& key) {
       out.Field("type", "array").Key("items").BeginObject().Field("type", "object").Key("required");
       out.BeginArray().String("policy").EndArray().EndObject();
       break;
+    case KeyType::kTexts:
+      out.Field("type", "array").Field("minItems", 1).Field("maxItems", 32);
+      out.Key("items").BeginObject().Field("type", "string").Field("minLength", 1).EndObject();
+      break;
     case KeyType::kDuration: out.Field("type", "string").Field("pattern", "^[0-9]+[smhd]$"); break;
     case KeyType::kChoice:
       out.Key("enum").BeginArray();

@@ -73,7 +73,7 @@ struct Region {
 
 class Reader {
  public:
-  explicit Reader(ByteSpan archive) : bytes_(archive) {}
+  Reader(ByteSpan archive, std::uint64_t most) : bytes_(archive), most_(most) {}
   Result<Zip> Read();
 
  private:
@@ -92,6 +92,7 @@ class Reader {
   Status Add(const ZipEntry& entry);
 
   ByteSpan bytes_;
+  const std::uint64_t most_;
   Zip out_;
   Oddities oddities_;
   std::vector<Region> covered_;
@@ -181,7 +182,7 @@ Status Reader::ReadDirectory(const Directory& directory) {
   while (at + kCentralBytes <= directory.end && Load32(bytes_, at) == kCentralSignature) {
     std::uint64_t length = kCentralBytes + Load16(bytes_, at + 28) + Load16(bytes_, at + 30) + Load16(bytes_, at + 32);
     if (length > directory.end - at) break;
-    if (++found > limits::kArchiveEntries) return {Errc::kLimit, "more than " + std::to_string(limits::kArchiveEntries) + " entries"};
+    if (++found > most_) return {Errc::kLimit, "more than " + std::to_string(most_) + " entries"};
     if (auto entry = ParseCentral(at, directory)) BW_CHECK(AddWithLocal(*entry));
     at += length;
   }
@@ -334,8 +335,8 @@ std::optional<ZipEntry> Reader::ParseLocal(std::uint64_t at, std::uint64_t end) 
 }
 
 Status Reader::Add(const ZipEntry& entry) {
-  if (out_.entries.size() >= limits::kArchiveEntries) {
-    return {Errc::kLimit, "more than " + std::to_string(limits::kArchiveEntries) + " entries"};
+  if (out_.entries.size() >= most_) {
+    return {Errc::kLimit, "more than " + std::to_string(most_) + " entries"};
   }
   out_.entries.push_back(entry);
   return {};
@@ -343,7 +344,7 @@ Status Reader::Add(const ZipEntry& entry) {
 
 }  // namespace
 
-Result<Zip> ReadZip(ByteSpan archive) { return Reader(archive).Read(); }
+Result<Zip> ReadZip(ByteSpan archive, std::uint64_t most) { return Reader(archive, most).Read(); }
 
 Result<Bytes> ReadZipEntry(ByteSpan archive, const ZipEntry& entry, std::uint64_t limit) {
   if (entry.encrypted) return Error{Errc::kUnsupported, "encrypted"};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/byte_source.h"
+#include "base/limits.h"
 #include "base/result.h"
 
 namespace bulwark::formats {
@@ -31,9 +32,9 @@ struct Zip {
   std::vector<std::string> oddities; // sentences: where the views differ or the structure lies; sorted, unique
 };
 
-// kCorrupt if nothing in the bytes is a zip, kLimit above limits::kArchiveEntries. Damage beside readable entries is
+// kCorrupt if nothing in the bytes is a zip, kLimit above `most` entries. Damage beside readable entries is
 // an oddity. `archive` outlives the result.
-Result<Zip> ReadZip(ByteSpan archive);
+Result<Zip> ReadZip(ByteSpan archive, std::uint64_t most = limits::kArchiveEntries);
 
 // The inflated bytes of one entry. kUnsupported for encrypted ones and other methods; kCorrupt for damage or a wrong
 // checksum; kLimit if there are more than `limit`.

@@ -14,7 +14,7 @@ namespace {
 class LanesTest : public testing::Test {
  protected:
   void SetUp() override {
-    router_.Add(OperationalRoutes([] { return Status(); }, router_));
+    router_.Add(OperationalRoutes([] { return Status(); }, [this] { return router_.Metrics(); }));
     const auto wait = BlockingHandler([this](Call&) -> Result<net::Response> {
       ++waiting_;
       while (!released_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -62,7 +62,7 @@ TEST_F(LanesTest, ProbesAnswerWhileTheCommonThreadsAreBusy) {
 
 // Checking passwords would keep the probes waiting.
 TEST_F(LanesTest, NoProbeAsksWhoAsks) {
-  for (const Route& route : OperationalRoutes([] { return Status(); }, router_))
+  for (const Route& route : OperationalRoutes([] { return Status(); }, [this] { return router_.Metrics(); }))
     EXPECT_TRUE(route.lane != Lane::kProbe || route.access == Access::kPublic) << route.pattern;
 }
 

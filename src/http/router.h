@@ -120,7 +120,7 @@ auto Bind(R (*function)(Call&, std::string body, Deps&), Deps& deps) {
 }
 
 // GET /healthz (the process answers) and /readyz (`ready` says the dependencies do; blocking, on the pool), public;
-// GET /metrics for every known principal.
-std::vector<Route> OperationalRoutes(std::function<Status()> ready, const Router& router);
+// GET /metrics for every known principal: what `metrics` says (blocking, on the pool).
+std::vector<Route> OperationalRoutes(std::function<Status()> ready, std::function<std::string()> metrics);
 
 }  // namespace bulwark::http

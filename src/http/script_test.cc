@@ -16,7 +16,7 @@ namespace {
 struct ScriptServer {
   ScriptServer() {
     router.Add(RegistryRoutes(deps));
-    router.Add(OperationalRoutes([] { return Status(); }, router));
+    router.Add(OperationalRoutes([] { return Status(); }, [this] { return router.Metrics(); }));
     net::HttpServerOptions options;
     options.listen = {{"127.0.0.1", 0, false}};
     options.threads = 2;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <utility>
 
 #include <curl/curl.h>
 
@@ -32,6 +33,7 @@ struct Transfer {
   std::size_t header_bytes = 0;
   std::optional<Error> error;
   std::uint64_t passed_over = 0;  // bytes before resume_at that a server sent nevertheless
+  bool sinking = false;
 
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
@@ -74,6 +76,12 @@ std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) 
   auto& transfer = *static_cast<Transfer*>(user);
   std::string_view bytes(data, size * count);
   if (transfer.ToSink()) {
+    if (!std::exchange(transfer.sinking, true) && transfer.request.before_sink) {
+      if (Status wanted = transfer.request.before_sink(transfer.response); !wanted.ok()) {
+        transfer.error = wanted.error();
+        return CURL_WRITEFUNC_ERROR;
+      }
+    }
     const std::size_t whole = bytes.size();
     if (Status fits = FromResumePoint(transfer, bytes); !fits.ok()) {
       transfer.error = fits.error();
@@ -170,13 +178,15 @@ Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
     if (!may_follow || !IsRedirect(response.status) || !location) return response;
     if (hop == kRedirects) return Error{Errc::kUnavailable, "redirected more than 5 times"};
     BW_TRY(address, NextUrl(url.get(), *location));
+    if (request.redirects == Redirects::kTlsOrSameOrigin && UrlPart(url.get(), CURLUPART_SCHEME) != "https" && Origin(url.get()) != first_origin)
+      return Error{Errc::kUnavailable, "redirected to " + Origin(url.get()) + ", which is not TLS"};
     // Once away from where they were meant for, credentials do not come back.
     if (Origin(url.get()) != first_origin) with_credentials = false;
   }
 }
 
 Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const std::string& url, bool with_credentials) {
-  Transfer transfer{request, {}, 0, std::nullopt, 0};
+  Transfer transfer{request, {}, 0, std::nullopt, 0, false};
   curl_easy_reset(handle_.get());  // keeps the connections
   SetConnection();
   curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());
@@ -205,8 +215,9 @@ void CurlClient::SetConnection() {
   curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options_.connect_timeout_s));
-  curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options_.minimum_rate));
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout_s));
+  curl_easy_setopt(h, CURLOPT_TIMEOUT, static_cast<long>(options_.total_timeout_s));
   curl_easy_setopt(h, CURLOPT_USERAGENT, options_.user_agent.empty() ? "bulwark/" BW_VERSION : options_.user_agent.c_str());
   curl_easy_setopt(h, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, options_.verify_tls ? 1L : 0L);

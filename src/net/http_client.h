@@ -17,6 +17,12 @@
 
 namespace bulwark::net {
 
+struct HttpClientResponse;
+
+// Where a redirect may lead. TLS is never left for clear text; kTlsOrSameOrigin also keeps what began in clear text from
+// going on in clear text elsewhere.
+enum class Redirects : std::uint8_t { kAnywhere, kTlsOrSameOrigin };
+
 struct HttpClientRequest {
   std::string method = "GET";
   std::string url;
@@ -26,8 +32,11 @@ struct HttpClientRequest {
   std::optional<std::uint64_t> body_size;             // of body_source; nullopt: chunked
   std::uint64_t limit = 16 << 20;                     // most bytes of an answer kept in `body`
   std::function<Status(ByteSpan)> sink;               // gets a 2xx answer's body instead of `body`; an error stops the transfer
+  // Called before the first byte goes to `sink`, with status and headers; an error stops the transfer.
+  std::function<Status(const HttpClientResponse&)> before_sink;
   std::optional<std::uint64_t> resume_at;             // Range: bytes=N-; of a server that sends all (200) the sink gets bytes from N on
   bool follow_redirects = true;                       // GET and HEAD only
+  Redirects redirects = Redirects::kAnywhere;
 };
 
 struct HttpClientResponse {
@@ -44,6 +53,8 @@ struct HttpClientOptions {
   std::string user_agent;
   std::uint32_t connect_timeout_s = 10;
   std::uint32_t stall_timeout_s = 60;
+  std::uint32_t minimum_rate = 1;        // bytes a second; less over all of stall_timeout_s is a stall
+  std::uint32_t total_timeout_s = 0;     // of one request, redirects apart; 0: none
 };
 
 // One thread at a time; keeps connections alive between calls.

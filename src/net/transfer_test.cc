@@ -208,6 +208,42 @@ TEST(HttpClient, KeepsCredentialsAtHome) {
   EXPECT_EQ(servers.Send("/away")->url.find(servers.base), std::string::npos);
 }
 
+TEST(HttpClient, LeavesAnOriginForTlsOnlyWhereAsked) {
+  RedirectServers servers;
+  HttpClientRequest request;
+  request.redirects = Redirects::kTlsOrSameOrigin;
+  request.url = servers.base + "/same";
+  EXPECT_EQ(MakeHttpClient()->Send(request)->status, 200);
+  request.url = servers.base + "/away";
+  const auto away = MakeHttpClient()->Send(request);
+  ASSERT_FALSE(away.ok());
+  EXPECT_EQ(away.error().code, Errc::kUnavailable);
+}
+
+TEST(HttpClient, ShowsTheHeadBeforeTheSinkGetsABody) {
+  FileServer server(false);
+  HttpClientRequest request;
+  request.url = server.base + "/part";
+  std::uint64_t seen = 0, heads = 0;
+  request.sink = [&](ByteSpan bytes) {
+    seen += bytes.size();
+    return Status();
+  };
+  request.before_sink = [&](const HttpClientResponse& head) {
+    ++heads;
+    EXPECT_EQ(seen, 0u);
+    EXPECT_EQ(head.status, 200);
+    EXPECT_EQ(head.Header("content-length"), "2000003");
+    return Status();
+  };
+  ASSERT_TRUE(server.client->Send(request).ok());
+  EXPECT_EQ(heads, 1u);
+  EXPECT_EQ(seen, 2'000'003u);
+  request.before_sink = [](const HttpClientResponse&) { return Status(Errc::kConflict, "not this one"); };
+  EXPECT_EQ(server.client->Send(request).error().message, "not this one");
+  EXPECT_EQ(seen, 2'000'003u);
+}
+
 TEST(HttpClient, LimitsAndStreamsAnswers) {
   FileServer server(false);
   HttpClientRequest request;

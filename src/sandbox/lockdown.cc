@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 #include <grp.h>
 #include <linux/seccomp.h>
@@ -13,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/limits.h"
+#include "crypto/hash.h"
 #include "sandbox/sanitizers.h"
 #include "sandbox/seccomp_filter.h"
 
@@ -44,16 +45,15 @@ void Limit(int resource, std::uint64_t most) {
   ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);  // lowering never fails
 }
 
-void LimitResources(bool own_user) {
+void LimitResources(const LockLimits& most, bool own_user) {
   if (!kSanitizers) {
-    Limit(RLIMIT_AS, limits::kWorkerAddressSpace);
-    // Anonymous memory stops short of kWorkerMemory, so that a greedy job meets bad_alloc before the server has to kill it.
-    Limit(RLIMIT_DATA, limits::kWorkerMemory - 24 * limits::kMiB);
+    Limit(RLIMIT_AS, most.address_space);
+    Limit(RLIMIT_DATA, most.memory);
     Limit(RLIMIT_NOFILE, 16);
     // Shared, the count would be that of all the user's processes. Then threads are bounded by their stacks.
     if (own_user) Limit(RLIMIT_NPROC, 4);
   }
-  Limit(RLIMIT_CPU, static_cast<std::uint64_t>(limits::kWorkerCpu.count()));
+  Limit(RLIMIT_CPU, static_cast<std::uint64_t>(most.cpu.count()));
   Limit(RLIMIT_FSIZE, 0);
   Limit(RLIMIT_CORE, 0);
   Limit(RLIMIT_MEMLOCK, 0);
@@ -94,7 +94,17 @@ void ForbidFiles() {
 
 }  // namespace
 
-Status LockDown(Mode mode) {
+void WarmUp() {
+  crypto::Md5Hex({});
+  crypto::Sha256({});
+  [[maybe_unused]] auto sha512 = crypto::HashWith(DigestAlgorithm::kSha512, {});
+  try {
+    throw std::bad_alloc();  // the unwinder reads its tables through dl_iterate_phdr and may allocate
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+Status LockDown(Mode mode, const LockLimits& most) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 && mode == Mode::kRequired) {
     return {Errc::kUnsupported, "the kernel cannot lock privileges (PR_SET_NO_NEW_PRIVS)"};
   }
@@ -103,7 +113,7 @@ Status LockDown(Mode mode) {
   // After DropUser, which resets both.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  LimitResources(own_user);
+  LimitResources(most, own_user);
   ForbidFiles();
   Status filtered = LoadSeccompFilter();
   if (!filtered.ok() && mode == Mode::kRequired) return filtered;

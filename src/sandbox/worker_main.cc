@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "crypto/hash.h"
 #include "sandbox/exit_codes.h"
 #include "sandbox/frames.h"
 #include "sandbox/lockdown.h"
@@ -43,17 +42,6 @@ void KeepThreadsSmall() {
   ::pthread_attr_setstacksize(&attributes, 512 * limits::kKiB);
   ::pthread_setattr_default_np(&attributes);
   ::pthread_attr_destroy(&attributes);
-}
-
-// Libraries open their files and learn about the machine at first use: that is now, because later it would be fatal.
-void WarmUp() {
-  crypto::Md5Hex({});
-  crypto::Sha256({});
-  [[maybe_unused]] auto sha512 = crypto::HashWith(DigestAlgorithm::kSha512, {});
-  try {
-    throw std::bad_alloc();  // the unwinder reads its tables through dl_iterate_phdr and may allocate
-  } catch (const std::bad_alloc&) {
-  }
 }
 
 int Run(const std::function<Status(Parent&)>& job) {
