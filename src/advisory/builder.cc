@@ -315,10 +315,9 @@ Status Builder::AddEpss(Epss entry) {
 }
 
 void Builder::AddSource(SourceInfo source, Says says) {
-  if (says == Says::kAffected && source.records > 0) {
-    undated_ |= source.data_date == kNever;
-    if (source.data_date != kNever && (date_ == kNever || source.data_date > date_)) date_ = source.data_date;
-  }
+  // kNever sorts last as a time, but says least as a date of data.
+  const bool newer = source.data_date != kNever && (date_ == kNever || source.data_date > date_);
+  if (says == Says::kAffected && source.records > 0 && newer) date_ = source.data_date;
   sources_.push_back(std::move(source));
 }
 void Builder::Cover(std::string_view ecosystem) {
@@ -361,7 +360,7 @@ Result<std::string> Builder::Finish() {
   for (const auto& [ecosystem, complete] : covered_) {
     AppendPod(sections[file::kCovered], strings.Id(ecosystem) | (complete ? file::kComplete : 0));
   }
-  return Assemble(sections, (undated_ ? kNever : date_).time_since_epoch().count(), records.size());
+  return Assemble(sections, date_.time_since_epoch().count(), records.size());
 }
 
 void SortRanges(std::string_view ecosystem, std::vector<Range>& ranges) {

@@ -24,7 +24,7 @@ class Builder {
   // kInvalid for what is no CVE or no score. Only those of CVEs that some record names get into the file.
   Status AddEpss(Epss entry);
   // Of one name: counts are added up. The file's date is the newest of sources that say what is affected (what says how
-  // often something is exploited today makes no old records fresh); kNever if one of those that have records states none.
+  // often something is exploited today makes no old records fresh).
   enum class Says { kAffected, kBesides };
   void AddSource(SourceInfo source, Says says = Says::kAffected);
   void Cover(std::string_view ecosystem);     // a source covers it, even if there is no record
@@ -42,7 +42,6 @@ class Builder {
   std::vector<file::Epss> epss_;
   std::vector<SourceInfo> sources_;
   Time date_ = kNever;
-  bool undated_ = false;
   std::map<std::string, bool, std::less<>> covered_;  // ecosystem -> wholly
 };
 

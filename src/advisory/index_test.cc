@@ -169,7 +169,7 @@ TEST(Index, IsAsOldAsWhatSaysWhatIsAffected) {
   Builder undated;
   EXPECT_TRUE(undated.Add(Full()).ok());
   undated.AddSource({"records", 1, 0, kNever});
-  undated.AddSource({"fresh", 1, 0, Time(Millis(99))});  // says nothing of the other one's age
+  undated.AddSource({"nothing in it", 0, 0, Time(Millis(9999))});
   undated.AddSource({"scores", 1, 0, Time(Millis(999))}, Builder::Says::kBesides);
   EXPECT_EQ((*IndexOfBytes(*undated.Finish()))->data_date(), kNever);
 }

@@ -18,8 +18,10 @@ namespace {
 struct Named {
   std::string_view fixed;
   std::vector<std::string> cves, others;  // cves: each once
-  std::vector<std::string> odd;           // of others: meant as CVEs
+  std::vector<std::string> odd;           // what is not written as CVEs are
 };
+
+bool IsLetterOrDigit(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 // Ids of others: "XSA-401", "GNUTLS-SA-2020-06-03", "VSV00010"; no words and no remarks in brackets.
 bool LooksLikeId(std::string_view token) {
@@ -36,33 +38,47 @@ std::string_view Trimmed(std::string_view token, std::string_view of) {
   return begin == token.npos ? std::string_view() : token.substr(begin, token.find_last_not_of(of) + 1 - begin);
 }
 
-// "CVE-2017-17434" of "CVE-2017-17434-1" (a part of it), "CVE-2021-35940.patch", "[cve_2017_17434]," and the like; "" of
-// anything else.
-std::string CveOf(std::string_view token) {
-  std::string text(Trimmed(token, "()[].,:?"));
+// "CVE-2017-17434" at the begin of a word, also written "cve_2017_17434"; "" of anything else. `rest`: what is behind it.
+std::string CveOf(std::string_view token, std::string_view& rest) {
+  std::string text(token);
   if (!EqualsIgnoreCase(text.substr(0, 3), "CVE") || text.size() < 4 || (text[3] != '-' && text[3] != '_')) return {};
   text.replace(0, 4, "CVE-");  // as it is sometimes written
   const auto year = text.find_first_of("-_", 4);
   if (year == text.npos) return {};
   text[year] = '-';
   const auto end = std::min(text.size(), text.find_first_not_of("0123456789", year + 1));
-  const std::string_view tail = std::string_view(text).substr(end);
-  const bool part = tail.size() > 1 && tail[0] == '-' && tail.find_first_not_of("0123456789", 1) == tail.npos;
-  if (!tail.empty() && !part && tail != ".patch") return {};
+  rest = token.substr(end);
+  if (!rest.empty() && IsLetterOrDigit(rest[0])) return {};
   text.resize(end);
   return CveIn(text) == text ? text : std::string();
 }
 
-// What was meant as a CVE and is none stays, as an id of its own: better an odd finding than none. It is told.
+// "CVE-2017-17434-1" is a part of it, "CVE-2021-35940.patch" what mends it.
+bool SaysNothing(std::string_view rest) {
+  const bool part = rest.size() > 1 && rest[0] == '-' && rest.find_first_not_of("0123456789", 1) == rest.npos;
+  return rest.empty() || part || rest == ".patch";
+}
+
+// What was meant as a CVE and is none stays, as an id of its own, if it names anything: better an odd finding than none. It
+// is told, as is what stands unseparated behind a CVE.
 void AddToken(std::string_view token, Named& into) {
-  if (std::string cve = CveOf(token); !cve.empty()) {
+  constexpr std::string_view kAround = "()[].,:?";
+  const std::string_view bare = Trimmed(token, kAround);
+  std::string_view rest;
+  if (std::string cve = CveOf(bare, rest); !cve.empty()) {
     if (std::find(into.cves.begin(), into.cves.end(), cve) == into.cves.end()) into.cves.push_back(std::move(cve));
+    if (SaysNothing(rest)) return;
+    into.odd.emplace_back(bare);
+    for (std::size_t at = 1; at + 3 < rest.size(); ++at)
+      if (EqualsIgnoreCase(rest.substr(at, 3), "CVE") && !IsLetterOrDigit(rest[at - 1])) return AddToken(rest.substr(at), into);
     return;
   }
+  const bool meant = EqualsIgnoreCase(bare.substr(0, 3), "CVE");
+  if (meant && bare.size() > 3) into.odd.emplace_back(bare);
   token = Trimmed(token, "[].,:?");
-  if (!LooksLikeId(token)) return;
-  into.others.emplace_back(token);
-  if (EqualsIgnoreCase(token.substr(0, 3), "CVE")) into.odd.emplace_back(token);
+  const auto number = bare.find_last_of("-_");
+  if (meant && (number == bare.npos || bare.find_first_of("0123456789", number) == bare.npos)) return;
+  if (LooksLikeId(token)) into.others.emplace_back(token);
 }
 
 void AddTokens(std::string_view text, Named& into) {
@@ -101,7 +117,7 @@ Status AddNamed(const std::vector<Named>& all, const versions::PackageKey& packa
   }
   for (const Named& named : all) {
     if (named.cves.empty() && named.others.empty()) out.Skip();  // "N/A"
-    for (const std::string& id : named.odd) out.Tell(package.name, "\"" + id + "\" is no CVE id, and is taken for an id of its own");
+    for (const std::string& id : named.odd) out.Tell(package.name, "\"" + id + "\" is not as CVE ids are written");
     for (const std::string& id : named.cves.empty() ? named.others : named.cves) {
       Record record;
       record.id = id;

@@ -80,19 +80,15 @@ std::string Older(const std::string& what, Time after, Time before) {
 // operator's choice; how much may go with it is checked by the number of records.
 std::optional<std::string> WhyOlder(const Index& before, const Index& after) {
   const Time old = before.data_date(), now = after.data_date();
-  if (old != kNever && now != kNever && now < old) return Older("the advisory data", now, old);
+  if (old != kNever && (now == kNever || now < old)) return Older("the advisory data", now, old);
   std::map<std::string, Time> dates;
   for (const SourceInfo& source : after.sources()) dates[source.name] = source.data_date;
-  bool any = false;
   for (const SourceInfo& source : before.sources()) {
     const auto it = dates.find(source.name);
     if (source.data_date == kNever || it == dates.end()) continue;
     if (it->second == kNever || it->second < source.data_date) return Older("source " + source.name + " of the advisory data", it->second, source.data_date);
-    any = true;
   }
-  // Nothing that can be compared: other names for what may be old.
-  if (any || old == kNever || now != kNever) return std::nullopt;
-  return Older("the advisory data", now, old);
+  return std::nullopt;
 }
 
 class Updater {

@@ -190,6 +190,25 @@ TEST_F(AuthenticatorTest, TokensNarrow) {
 }
 
 // specs/attacks.md, service-account-wider and revoked-but-live: the right is the intersection at each use.
+TEST_F(AuthenticatorTest, TokensFollowTheirOwner) {
+  std::int64_t id = AddUser("alice", {{"developer", "team-a/**"}, {"puller", "team-a/**"}});
+  auto token = auth_->Issue(LogIn("alice"), {"repository:team-a/app:pull,push"});
+  ASSERT_TRUE(token.ok());
+  Principal bearer = auth_->Bearer(token->token).value();
+  EXPECT_TRUE(May(bearer, Verb::kPush, "team-a/app"));
+  Change([&](storage::Tx& tx) -> Status {
+    BW_TRY(auto grants, ListGrants(tx, id));
+    return RemoveGrant(tx, grants[0].id);
+  });
+  EXPECT_FALSE(May(bearer, Verb::kPush, "team-a/app"));
+  EXPECT_TRUE(May(bearer, Verb::kPull, "team-a/app"));
+  Change([&](storage::Tx& tx) { return SetDisabled(tx, id, true); });
+  EXPECT_FALSE(May(bearer, Verb::kPull, "team-a/app"));
+  EXPECT_FALSE(auth_->Bearer(token->token).ok());
+  Change([&](storage::Tx& tx) { return SetDisabled(tx, id, false); });
+  EXPECT_FALSE(auth_->Bearer(token->token).ok());  // its tokens died with it
+}
+
 TEST_F(AuthenticatorTest, ALogInThatSignsGivesTokensThatMayIfTheOwnerMay) {
   AddUser("alice", {{"developer", "team-a/**"}, {"puller", "team-b/**"}});
   const std::string asked = "repository:team-a/app:pull";
@@ -211,23 +230,32 @@ TEST_F(AuthenticatorTest, ALogInThatSignsGivesTokensThatMayIfTheOwnerMay) {
   EXPECT_NE(WhyNot("alice+sign", kPassword), "");
 }
 
-TEST_F(AuthenticatorTest, TokensFollowTheirOwner) {
-  std::int64_t id = AddUser("alice", {{"developer", "team-a/**"}, {"puller", "team-a/**"}});
-  auto token = auth_->Issue(LogIn("alice"), {"repository:team-a/app:pull,push"});
+// What is answered without asking the database is what asking would answer, or nothing.
+TEST_F(AuthenticatorTest, WhatIsAtHandIsWhatWasAskedBefore) {
+  const std::int64_t id = AddUser("alice", {{"developer", "team-a/**"}});
+  const auto token = auth_->Issue(LogIn("alice"), {"repository:team-a/app:pull"});
   ASSERT_TRUE(token.ok());
-  Principal bearer = auth_->Bearer(token->token).value();
-  EXPECT_TRUE(May(bearer, Verb::kPush, "team-a/app"));
-  Change([&](storage::Tx& tx) -> Status {
-    BW_TRY(auto grants, ListGrants(tx, id));
-    return RemoveGrant(tx, grants[0].id);
-  });
-  EXPECT_FALSE(May(bearer, Verb::kPush, "team-a/app"));
-  EXPECT_TRUE(May(bearer, Verb::kPull, "team-a/app"));
+  EXPECT_FALSE(auth_->BearerAtHand(token->token));  // never seen
+  const Principal alice = *auth_->Bearer(token->token);
+  ASSERT_TRUE(May(alice, Verb::kPull, "team-a/app"));
+  const auto at_hand = auth_->BearerAtHand(token->token);
+  ASSERT_TRUE(at_hand);
+  EXPECT_EQ(at_hand->name, "alice");
+  EXPECT_TRUE(auth_->AllowedAtHand(*at_hand, Verb::kPull, "team-a/app"));
+  EXPECT_FALSE(auth_->AllowedAtHand(*at_hand, Verb::kPush, "team-a/app"));
+  EXPECT_FALSE(auth_->AllowedAtHand(*at_hand, Verb::kPull, "team-a/other"));
+  EXPECT_FALSE(auth_->AllowedAtHand(LogIn("alice"), Verb::kPull, "team-a/app"));  // no token's
+  EXPECT_FALSE(auth_->BearerAtHand(std::string(token->token.size(), 'A')));
+  clock_.Step(limits::kRightsLease);
+  EXPECT_FALSE(auth_->BearerAtHand(token->token));
+  EXPECT_FALSE(auth_->AllowedAtHand(*at_hand, Verb::kPull, "team-a/app"));
+  ASSERT_TRUE(auth_->Bearer(token->token).ok());
+  ASSERT_TRUE(auth_->BearerAtHand(token->token));
   Change([&](storage::Tx& tx) { return SetDisabled(tx, id, true); });
-  EXPECT_FALSE(May(bearer, Verb::kPull, "team-a/app"));
+  EXPECT_FALSE(auth_->BearerAtHand(token->token));
   EXPECT_FALSE(auth_->Bearer(token->token).ok());
-  Change([&](storage::Tx& tx) { return SetDisabled(tx, id, false); });
-  EXPECT_FALSE(auth_->Bearer(token->token).ok());  // its tokens died with it
+  EXPECT_FALSE(auth_->BearerAtHand(token->token));
+  EXPECT_FALSE(auth_->AllowedAtHand(*at_hand, Verb::kPull, "team-a/app"));
 }
 
 TEST_F(AuthenticatorTest, TokensExpireAndOnlyTheirHashIsStored) {

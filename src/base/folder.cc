@@ -22,6 +22,7 @@
 namespace bulwark {
 namespace {
 
+constexpr std::size_t kRandomBytes = 8;   // of a name made by RandomName
 constexpr int kRaces = 16;              // openat2 gives up when something in the folder is renamed meanwhile
 constexpr int kEntriesLookedAt = 10'000;  // for files that were left over
 
@@ -129,6 +130,16 @@ Result<UniqueFd> Folder::MakeTemporary(const std::string& prefix, std::string& n
   return Error{Errc::kConflict, "no temporary file stays in " + path_};
 }
 
+namespace {
+
+// As RandomName makes them: whatever else begins like that is somebody's.
+bool IsRandomName(std::string_view name, std::string_view prefix) {
+  return name.starts_with(prefix) && name.size() == prefix.size() + 2 * kRandomBytes &&
+         name.find_first_not_of("0123456789abcdef", prefix.size()) == name.npos;
+}
+
+}  // namespace
+
 void Folder::RemoveLeft(const std::string& prefix) const {
   UniqueFd copy(::openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   std::unique_ptr<DIR, int (*)(DIR*)> entries(copy ? ::fdopendir(copy.get()) : nullptr, ::closedir);
@@ -138,7 +149,7 @@ void Folder::RemoveLeft(const std::string& prefix) const {
     const dirent* entry = ::readdir(entries.get());
     if (!entry) return;
     const std::string name = entry->d_name;
-    if (!name.starts_with(prefix)) continue;
+    if (!IsRandomName(name, prefix)) continue;
     auto file = OpenPlain(name);
     if (file && ::flock(file->get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(fd_.get(), name.c_str(), 0);
   }
@@ -163,7 +174,7 @@ Status Folder::Sync() const {
 }
 
 Result<std::string> RandomName(const std::string& prefix) {
-  std::array<std::uint8_t, 8> random{};
+  std::array<std::uint8_t, kRandomBytes> random{};
   if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) return ErrnoError("random bytes");
   return prefix + ToHex(random);
 }

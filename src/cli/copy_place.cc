@@ -37,6 +37,8 @@ Result<CopyPlace> Registry(std::string_view text) {
 
 // A tag that nobody wrote must not move `latest` there.
 Result<CopyPlace> Target(CopyPlace place, std::string_view text) {
+  if (!place.image && place.path.find("@sha256") != std::string::npos)
+    return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
   if (place.image && place.image->digest) return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
   const auto slash = text.rfind('/');
   const bool tagged = text.find(':', slash == std::string_view::npos ? 0 : slash) != std::string_view::npos;

@@ -1,8 +1,10 @@
 // bulwark pull IMAGE LAYOUT: an image from a registry into an OCI layout; what is there already is kept.
 
+#include <set>
 #include <string>
 
 #include "base/byte_source.h"
+#include "base/limits.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -27,6 +29,8 @@ class Puller {
     std::size_t came = 0;
     Status refused;
     for (const auto& child : document.manifests) {
+      if (!seen_.insert(child.digest).second) { ++came; continue; }
+      if (seen_.size() > limits::kCopyManifests) return Error{Errc::kLimit, "the index has too many manifests below it"};
       auto fetched = client_.GetManifest(child.digest.str());
       Status status = fetched ? Pull(*fetched, "", depth + 1) : Status(fetched.error());
       if (status) { ++came; continue; }
@@ -63,6 +67,7 @@ class Puller {
   remote::RegistryClient& client_;
   remote::CopyTarget& layout_;
   Progress progress_;
+  std::set<Digest> seen_;  // children
 };
 
 Status Pull(const CopyArguments& a) {

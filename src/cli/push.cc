@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "crypto/hash.h"
 #include "formats/oci.h"
+#include "remote/layout_index.h"
 #include "remote/local_image.h"
 
 namespace bulwark::cli {
@@ -30,8 +31,9 @@ class Pusher {
     if (depth > kIndexDepth) return Error{Errc::kLimit, "the index is nested too deep"};
     BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
     for (const auto& child : document.manifests) {
-      BW_TRY(std::string bytes, files_.Read(remote::BlobFile(child.digest), limits::kManifestBytes));
-      BW_CHECK(Push({std::move(bytes), child.media_type, child.digest}, child.digest.str(), depth + 1));
+      if (!manifests_.insert(child.digest).second) continue;
+      BW_TRY(auto document_of_child, remote::ReadDocument(files_, child));
+      BW_CHECK(Push(document_of_child, child.digest.str(), depth + 1));
     }
     if (document.config) BW_CHECK(PushBlob(*document.config));
     for (const auto& layer : document.layers) BW_CHECK(PushBlob(layer));
@@ -57,7 +59,7 @@ class Pusher {
   const remote::ImageFiles& files_;
   remote::RegistryClient& client_;
   Progress progress_;
-  std::set<Digest> done_;
+  std::set<Digest> done_, manifests_;  // blobs, children
 };
 
 Result<std::unique_ptr<remote::ImageFiles>> OpenSource(const std::string& path) {

@@ -242,8 +242,10 @@ std::optional<Response> Router::State::AnswerAtHand(const Match& match, Call& ca
   auto principal = authenticator.BearerAtHand(credentials->secret);
   const auto verb = VerbOf(match.route->access);
   if (!principal || !verb || !authenticator.AllowedAtHand(*principal, *verb, match.repository())) return std::nullopt;
-  call.caller.principal = *std::move(principal);
-  return match.route->at_hand(call);
+  auth::Principal before = std::exchange(call.caller.principal, *std::move(principal));
+  auto answer = match.route->at_hand(call);
+  if (!answer) call.caller.principal = std::move(before);
+  return answer;
 }
 
 // Who asks, and may he? The answer if not. Blocking.

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/strings.h"
+#include "net/http_server.h"
 
 namespace bulwark::net {
 namespace {
@@ -55,6 +56,17 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
     transfer.response.headers.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
   }
   return line.size();
+}
+
+bool IsOfThisMachine(const std::string& url) {
+  const Owned<CURLU> parsed(curl_url());
+  char* text = nullptr;
+  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK || curl_url_get(parsed.get(), CURLUPART_HOST, &text, 0) != CURLUE_OK)
+    return false;
+  std::string host = ToLower(text);
+  curl_free(text);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host == "localhost" || host.ends_with(".localhost") || IsLoopback(host);
 }
 
 // Leaves of `bytes` what is at or after the point that was asked for. kUnavailable: the server answers another range.
@@ -189,6 +201,8 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
   Transfer transfer{request, {}, 0, std::nullopt, 0, false};
   curl_easy_reset(handle_.get());  // keeps the connections
   SetConnection();
+  // What is for this machine does not leave it by a proxy, whatever the environment says.
+  if (IsOfThisMachine(url)) curl_easy_setopt(handle_.get(), CURLOPT_PROXY, "");
   curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());
   SetMethod(request, transfer);
   const Owned<curl_slist> headers = SetHeaders(request, with_credentials);
@@ -204,7 +218,7 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
   if (code == CURLE_OK) return std::move(transfer.response);
   const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
   return Error{invalid ? Errc::kInvalid : Errc::kUnavailable,
-               url + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
+               url.substr(0, url.find('?')) + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
 }
 
 void CurlClient::SetConnection() {

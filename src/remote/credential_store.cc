@@ -109,15 +109,15 @@ Status ForgetIn(const std::string& path, const std::string& host, const HelperCa
   BW_TRY(Folder lock, Locked(FolderOf(path)));
   BW_TRY(auto config, ReadConfig(path));
   BW_TRY(std::string name, HelperFor(config, host));
-  if (!name.empty()) {
-    auto answer = helper(name, "erase", CredentialKey(host));
-    if (!answer && answer.error().code != Errc::kNotFound) return answer.error();
-    if (answer) where.push_back("docker-credential-" + name);
+  // What stands in clear goes first: a helper that is missing must not keep it there.
+  if (EraseAuths(config, host)) {
+    BW_CHECK(WriteConfig(path, std::move(config)));
+    where.push_back(path);
   }
-  if (!EraseAuths(config, host)) return {};
-  BW_CHECK(WriteConfig(path, std::move(config)));
-  where.push_back(path);
-  return {};
+  if (name.empty()) return {};
+  auto answer = helper(name, "erase", CredentialKey(host));
+  if (answer) where.push_back("docker-credential-" + name);
+  return answer || answer.error().code == Errc::kNotFound ? Status() : Status(answer.error());
 }
 
 }  // namespace
@@ -148,11 +148,13 @@ Result<KeptLogin> KeepLogin(const std::string& host, const Credentials& credenti
 
 Result<std::vector<std::string>> ForgetLogin(const std::string& host, const HelperCall& helper) {
   std::vector<std::string> where;
+  std::optional<Error> failed;  // the first; the other files are looked at all the same
   for (const auto& file : LoginFiles()) {
     const std::string path = Resolved(file);
     auto forgot = ForgetIn(path, host, helper, where);
-    if (!forgot) return forgot.error().Wrap(path);
+    if (!forgot && !failed) failed = forgot.error().Wrap(path);
   }
+  if (failed) return *std::move(failed);
   return where;
 }
 

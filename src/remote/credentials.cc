@@ -155,7 +155,7 @@ Result<std::optional<Credentials>> CredentialsIn(std::string_view config_json, c
   }
   BW_TRY(const auto* auths, formats::JsonOptionalObject(*config, "auths"));
   if (auths) {
-    for (const std::string& key : {CredentialKey(host), "https://" + host, "http://" + host}) {
+    for (const std::string& key : {CredentialKey(host), host, "https://" + host, "http://" + host}) {
       const auto* entry = auths->if_contains(key);
       if (!entry || !entry->if_object()) continue;
       BW_TRY(auto found, FromAuth(*entry->if_object()));

@@ -29,10 +29,13 @@ bool StaysInside(const std::string& name) {
   return true;
 }
 
+Error TooLarge(const std::string& name, std::uint64_t most) { return {Errc::kLimit, Printable(name, 300) + " is larger than " + FormatBytes(most)}; }
+
 class Directory final : public ImageFiles {
  public:
   explicit Directory(const std::string& path) : folder_(Folder::Open(path)) {}
-  Result<OpenedFile> Open(const std::string& name) const override {
+  using ImageFiles::Open;
+  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
     if (!StaysInside(name)) return Error{Errc::kInvalid, "the image names a file outside of itself"};
     if (!folder_) return folder_.error();
     OpenedFile out;
@@ -44,6 +47,7 @@ class Directory final : public ImageFiles {
     if (::fstat(fd->get(), &info) != 0) return ErrnoError("stat " + name);
     out.fd = *std::move(fd);
     out.size = static_cast<std::uint64_t>(info.st_size);
+    if (out.size > most) return TooLarge(name, most);
     return out;
   }
 
@@ -70,11 +74,13 @@ class Archive final : public ImageFiles {
   Archive(UniqueFd fd, std::map<std::string, Member> members, std::map<std::string, std::string> links)
       : fd_(std::move(fd)), members_(std::move(members)), links_(std::move(links)) {}
 
-  Result<OpenedFile> Open(const std::string& name) const override {
+  using ImageFiles::Open;
+  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
     // Old `docker save` stores a repeated layer as a link "../<id>/layer.tar" to the first one.
     auto link = links_.find(name);
     auto member = members_.find(link == links_.end() ? name : link->second);
     if (member == members_.end()) return Error{Errc::kNotFound, "it has no file " + name};
+    if (member->second.size > most) return TooLarge(name, most);
     OpenedFile out;
     BW_TRY(out.fd, TemporaryFile());
     out.size = member->second.size;
@@ -129,8 +135,7 @@ std::string CleanName(std::string_view name) {
 }  // namespace
 
 Result<std::string> ImageFiles::Read(const std::string& name, std::uint64_t limit) const {
-  BW_TRY(OpenedFile file, Open(name));
-  if (file.size > limit) return Error{Errc::kLimit, name + " is larger than " + FormatBytes(limit)};
+  BW_TRY(OpenedFile file, Open(name, limit));
   std::string out(file.size, '\0');
   FileSource source(file.fd.get(), file.size);
   BW_CHECK(source.ReadAt(0, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}));

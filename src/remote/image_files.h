@@ -19,7 +19,9 @@ class ImageFiles {
  public:
   virtual ~ImageFiles() = default;
   // kNotFound if there is no such file, kInvalid for a name that leaves the image. Any thread.
-  virtual Result<OpenedFile> Open(const std::string& name) const = 0;
+  Result<OpenedFile> Open(const std::string& name) const { return Open(name, UINT64_MAX); }
+  // kLimit for a file of more than `most` bytes, before any of them is copied.
+  virtual Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const = 0;
   // A whole small file; kLimit above `limit`.
   Result<std::string> Read(const std::string& name, std::uint64_t limit) const;
 };

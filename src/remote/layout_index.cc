@@ -52,13 +52,19 @@ std::string Listed(const std::vector<LayoutEntry>& entries) {
 
 }  // namespace
 
+Result<FetchedManifest> ReadDocument(const ImageFiles& files, const Digest& digest) {
+  BW_TRY(std::string bytes, files.Read(BlobFile(digest), limits::kManifestBytes));
+  if (crypto::HashWith(digest.algorithm(), AsBytes(bytes)) != digest)
+    return Error{Errc::kDigest, "the file of " + digest.str() + " has other bytes than that; copy the image again"};
+  return FetchedManifest{std::move(bytes), "", digest};
+}
+
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d) {
-  BW_TRY(std::string bytes, files.Read(BlobFile(d.digest), limits::kManifestBytes));
-  if (crypto::HashWith(d.digest.algorithm(), AsBytes(bytes)) != d.digest)
-    return Error{Errc::kDigest, "the file of " + d.digest.str() + " has other bytes than that; copy the image again"};
-  if (bytes.size() != d.size)
-    return Error{Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " + std::to_string(bytes.size())};
-  return FetchedManifest{std::move(bytes), d.media_type, d.digest};
+  BW_TRY(auto document, ReadDocument(files, d.digest));
+  if (document.bytes.size() != d.size)
+    return Error{Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " + std::to_string(document.bytes.size())};
+  document.media_type = d.media_type;
+  return document;
 }
 
 Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files) {

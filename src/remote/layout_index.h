@@ -24,7 +24,9 @@ Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files);
 // The entry of that name or digest; with an empty `name` the only image: what refers to others (signatures, SBOMs) does not
 // count, whether oras wrote it (an entry without name) or regctl (one named sha256-<hex>). kNotFound, kInvalid listing what there is.
 Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<LayoutEntry>& entries, const std::string& name);
-// The verified document of a descriptor.
+// The verified document of a descriptor. kDigest, kInvalid (another size).
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d);
+// The same where only the digest is known; its media_type is empty.
+Result<FetchedManifest> ReadDocument(const ImageFiles& files, const Digest& digest);
 
 }  // namespace bulwark::remote

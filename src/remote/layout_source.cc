@@ -95,10 +95,8 @@ class Layout final : public CopySource {
 
   // The file says itself what it is, where no entry does.
   Result<FetchedManifest> ByDigest(const Digest& digest) {
-    formats::Descriptor d;
-    d.digest = digest;
-    if (auto listed = by_digest_.find(digest); listed != by_digest_.end()) d = listed->second;
-    BW_TRY(auto manifest, ReadDocument(files_, d));
+    const auto listed = by_digest_.find(digest);
+    BW_TRY(auto manifest, listed == by_digest_.end() ? ReadDocument(files_, digest) : ReadDocument(files_, listed->second));
     if (!manifest.media_type.empty()) return manifest;
     BW_TRY(auto value, formats::ParseJson(manifest.bytes));
     const auto* object = value.if_object();

@@ -68,9 +68,7 @@ class Layout final : public CopyTarget {
     for (const auto& entry : index["manifests"].as_array()) {
       if (NameOf(entry) != tag) continue;
       BW_TRY(Digest digest, Digest::Parse(DigestOf(entry)));
-      formats::Descriptor d;
-      d.digest = digest;
-      auto manifest = ReadDocument(*DirectoryFiles(path_), d);
+      auto manifest = ReadDocument(*DirectoryFiles(path_), digest);
       if (!manifest && (manifest.error().code == Errc::kNotFound || manifest.error().code == Errc::kDigest)) break;  // nothing to lose
       if (!manifest) return manifest.error();
       return std::optional(*std::move(manifest));

@@ -1,5 +1,7 @@
 #include "remote/registry_client.h"
 
+#include <algorithm>
+
 #include <array>
 
 #include <boost/json/array.hpp>
@@ -155,6 +157,19 @@ std::string RegistryClient::Scope(Want want) const {
   return out;
 }
 
+// The registry names it: it must not make this client ask inside of its own network, nor in clear where TLS was asked for.
+Status RegistryClient::CheckTokenService(const Origin& service) const {
+  const auto registry = OriginOf(base_);
+  if (!registry) return Error{Errc::kInvalid, image_.host + " is no address of a registry"};
+  const auto refused = [&](std::string_view why) {
+    return Error{Errc::kUnauthenticated, image_.host + " names a token service " + std::string(why) + ": " + Printable(service.host, 253)};
+  };
+  if (registry->scheme == "https" && service.scheme != "https") return refused("without TLS");
+  if (service.host == registry->host || (!token_host_.empty() && service == *OriginOf("https://" + token_host_))) return {};
+  if (IsInternalHost(service.host) && !IsInternalHost(registry->host)) return refused("of this machine or its network");
+  return {};
+}
+
 Status RegistryClient::Authenticate(std::string_view header, Want want) {
   BW_TRY(Challenge challenge, ParseChallenge(header));
   if (challenge.scheme == "basic") {
@@ -168,6 +183,7 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   auto origin = OriginOf(realm);
   if (!origin || (origin->scheme != "http" && origin->scheme != "https"))
     return Error{Errc::kInvalid, image_.host + " names a token service that is no web address"};
+  BW_CHECK(CheckTokenService(*origin));
   net::HttpClientRequest request;
   request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) +
                 Scope(want);
@@ -184,6 +200,8 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
     BW_TRY(auto access, formats::JsonString(*object, "access_token"));
     token = access;
   }
+  if (token->empty() || std::any_of(token->begin(), token->end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
+    return Error{Errc::kInvalid, "the token service of " + image_.host + " gives a token that is none"};
   tokens_[want] = *token;
   return {};
 }
@@ -276,7 +294,7 @@ Result<bool> RegistryClient::HasManifest(const std::string& reference) {
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 200) return true;
   if (response.status == 404) return false;
-  return ToError("ask for the manifest " + reference, response);
+  return Refusal("ask for the manifest " + reference, response);
 }
 
 Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(ByteSpan)>& sink) {
@@ -302,7 +320,7 @@ Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(
     if (answer && before && answer->status == 416) break;
     if (done > before) answered_ = true;
     if (done - before >= limits::kResumeProgress) failures = 0;
-    if (!MayTryAgain(++failures, answer)) return answer ? ToError("read blob " + digest.short_str(), *answer) : answer.error();
+    if (!MayTryAgain(++failures, answer)) return answer ? Refusal("read blob " + digest.short_str(), *answer) : answer.error();
     patience_.Wait(failures, answer);
   }
   if (hasher.FinishDigest() != digest) return Error{Errc::kDigest, image_.host + " served other bytes than " + digest.str()};
@@ -316,7 +334,7 @@ Result<bool> RegistryClient::HasBlob(const Digest& digest) {
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 200) return true;
   if (response.status == 404) return false;
-  return ToError("ask for blob " + digest.short_str(), response);
+  return Refusal("ask for blob " + digest.short_str(), response);
 }
 
 Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
@@ -327,7 +345,7 @@ Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std:
   request.body = bytes;
   request.follow_redirects = false;
   BW_TRY(auto response, Send(request, Want::kPush));
-  if (response.status != 201) return ToError("push the manifest of " + image_.repository + " as " + reference, response);
+  if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);
   return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
 }
 

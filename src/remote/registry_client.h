@@ -18,6 +18,7 @@
 #include "remote/credentials.h"
 #include "remote/patience.h"
 #include "remote/reference.h"
+#include "remote/web_address.h"
 
 namespace bulwark::remote {
 
@@ -84,6 +85,7 @@ class RegistryClient {
   std::string Scope(Want want) const;  // as part of a query; empty for kAnything
   Result<FetchedManifest> GetManifest(const std::string& reference, Want want);
   Error Refusal(std::string_view doing, const net::HttpClientResponse& response) const;  // ToError, and what was withheld
+  Status CheckTokenService(const Origin& service) const;
   bool MayGetCredentials(const std::string& realm) const;
   std::string Url(const std::string& rest) const;
   std::pair<std::string, std::string> BasicHeader() const;

@@ -140,7 +140,7 @@ Status RegistryClient::PutBlob(const Digest& digest, const RandomSource& source,
     }
     auto answer = SendRest(url, digest, source, offset, moved);
     if (answer && answer->status == 201) return {};
-    if (++failures >= patience_.tries || !MayGoOn(answer)) return answer ? ToError("upload blob " + digest.short_str(), *answer) : answer.error();
+    if (++failures >= patience_.tries || !MayGoOn(answer)) return answer ? Refusal("upload blob " + digest.short_str(), *answer) : answer.error();
     if (!answer || answer->status != 401) patience_.Wait(failures, answer);
     offset = Received(url);
     if (offset > source.size()) url.clear();

@@ -1,5 +1,10 @@
 #include "remote/web_address.h"
 
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "base/strings.h"
 
 namespace bulwark::remote {
@@ -14,6 +19,25 @@ std::optional<Origin> OriginOf(std::string_view url) {
   const std::string_view standard = out.scheme == "https" ? ":443" : out.scheme == "http" ? ":80" : "";
   if (!standard.empty() && out.host.ends_with(standard)) out.host.resize(out.host.size() - standard.size());
   return out;
+}
+
+bool IsInternalHost(std::string_view host) {
+  std::string name = ToLower(host);
+  if (name.starts_with('[')) name = name.substr(1, name.find(']') - 1);
+  else name = name.substr(0, name.find(':'));
+  if (name == "localhost" || name.ends_with(".localhost")) return true;
+  in6_addr six{};
+  in_addr four{};
+  if (::inet_pton(AF_INET6, name.c_str(), &six) == 1) {
+    const bool mapped = IN6_IS_ADDR_V4MAPPED(&six);
+    if (!mapped) return IN6_IS_ADDR_LOOPBACK(&six) || IN6_IS_ADDR_UNSPECIFIED(&six) || IN6_IS_ADDR_LINKLOCAL(&six) || (six.s6_addr[0] & 0xfe) == 0xfc;
+    std::memcpy(&four, six.s6_addr + 12, sizeof four);
+  } else if (::inet_aton(name.c_str(), &four) == 0) {  // as resolvers read it: "0x7f.1" and "2130706433" are addresses too
+    return false;
+  }
+  const std::uint32_t address = ntohl(four.s_addr);
+  const auto in = [&](std::uint32_t network, int bits) { return address >> (32 - bits) == network >> (32 - bits); };
+  return in(0, 8) || in(10u << 24, 8) || in(127u << 24, 8) || in(0xa9fe0000, 16) || in(0xac100000, 12) || in(0xc0a80000, 16) || in(0x64400000, 10);
 }
 
 std::optional<std::string> SameOriginUrl(const std::string& base, std::string_view location) {

@@ -15,6 +15,10 @@ struct Origin {
 // nullopt for what is no absolute address, or one with a log-in inside.
 std::optional<Origin> OriginOf(std::string_view url);
 
+// "localhost" and addresses of loopback, link-local, private and unspecified networks, with or without a port. Names that
+// resolve to such are not known here.
+bool IsInternalHost(std::string_view host);
+
 // A Location or Link of an answer from `base` ("https://host"): absolute or beginning with one slash. nullopt where it leads
 // to another origin.
 std::optional<std::string> SameOriginUrl(const std::string& base, std::string_view location);

@@ -55,7 +55,9 @@ Result<Gate::Standing> Gate::StandingOf(const Caller& caller, const storage::Rep
   // A token that is scoped to pull is gated whoever owns it: the right must be meant, by a wider scope or by its name.
   BW_TRY(bool named, rights_.Holds(principal, Verb::kPullBlocked, repository.name));
   BW_TRY(bool owned, rights_.OwnerHolds(principal, Verb::kPullBlocked, repository.name));
-  out.sees_blocked = principal.scopes.has_value() && ((out.writes && owned) || named);
+  // A log-in that only signs (NAME+sign) asked for no bytes.
+  BW_TRY(bool pushes, rights_.Holds(principal, Verb::kPush, repository.name));
+  out.sees_blocked = principal.scopes.has_value() && ((pushes && owned) || named);
   BW_TRY(out.scans, rights_.OwnerHolds(principal, Verb::kScan, repository.name));
   return out;
 }

@@ -315,7 +315,9 @@ TEST_F(UseCases, OlderOrEmptiedDataIsRefused) {
   write(many, clock_.Now() - kDay, "secdb");
   EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
   write(many, clock_.Now(), "secdb");
-  EXPECT_EQ(Must(data.Reload(As("admin"))).date, kNever);
+  EXPECT_EQ(Must(data.Reload(As("admin"))).date, clock_.Now());
+  write(many, kNever, "secdb");
+  EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
   write(many, clock_.Now() - kDay, "secdb");
   EXPECT_EQ(data.Reload(As("admin")).error().code, Errc::kConflict);
 }

@@ -316,7 +316,7 @@ class BadInput(Files):
 
     def test_verbs(self):
         rows = [
-            (USAGE, "There are serve, scan"), (USAGE, "no verb 'frob'; there are serve, scan", "frob"), (USAGE, "There are build, status", "db"),
+            (USAGE, "There are serve, scan"), (USAGE, "no verb 'frob'; there are serve, scan", "frob"), (USAGE, "There are build, update, status", "db"),
             (USAGE, "no verb 'frob'; there are build", "db", "frob"), (USAGE, "db build: .*out", "db", "build", "x"),
             (COULD_NOT, "absent: No such file", "db", "build", "--out", self.folder / "x.bwa", "absent"),
             (COULD_NOT, "absent.bwa: No such file", "db", "status", "--db", "absent.bwa"),

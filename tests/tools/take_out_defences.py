@@ -50,7 +50,7 @@ DEFENCES = [
     ("name-grammar", "src/storage/names.cc", "(text[begin] == '.' && length == 1);", "text[begin] == '.';", f"{S}.Names.test_names_that_mean_something_else"),
     ("endless-bodies", "src/http/registry/manifests.cc", "Bind(PutManifest, deps), limits::kManifestBytes,", "Bind(PutManifest, deps), limits::kGiB,",
      f"{S}.Endless.test_bodies_without_end"),
-    ("import-content-lies", "src/remote/local_image.cc", "if (crypto::HashWith(d.digest.algorithm(), AsBytes(bytes)) != d.digest)", "if (false)",
+    ("import-content-lies", "src/remote/layout_index.cc", "if (crypto::HashWith(digest.algorithm(), AsBytes(bytes)) != digest)", "if (false)",
      f"{S}.Imports.test_layouts_that_lie"),
     ("manifest-and-index", "src/formats/oci.cc", "if (kind == DocumentKind::kManifest ? index_keys : manifest_keys)", "if (kind == DocumentKind::kManifest ? false && index_keys : manifest_keys)",
      f"{M}.Manifests.test_a_manifest_is_no_index"),

@@ -155,20 +155,23 @@ SqliteConnection::~SqliteConnection() {
 Status SqliteConnection::Each(std::string_view sql, std::initializer_list<Param> params,
                               const std::function<bool(const Row&)>& each) const {
   BW_TRY(Lease lease, Lease::Take(*this, sql, params));
-  for (;;) {
-    const int rc = sqlite3_step(lease.get());
-    if (rc == SQLITE_DONE) return {};
-    if (rc != SQLITE_ROW) return LastError(sql);
-    if (!each(StatementRow(lease.get()))) return {};
+  const bool writes = !sqlite3_stmt_readonly(lease.get());
+  const std::int64_t before = sqlite3_total_changes64(db_);
+  int rc = SQLITE_ROW;
+  for (bool more = true; more && rc == SQLITE_ROW;) {
+    rc = sqlite3_step(lease.get());
+    if (rc == SQLITE_ROW) more = each(StatementRow(lease.get()));
   }
+  // Also of RETURNING: whoever writes is heard.
+  if (writes && sqlite3_total_changes64(db_) != before && std::find(quiet_.begin(), quiet_.end(), ChangedTable(sql)) == quiet_.end())
+    loud_ = true;
+  return rc == SQLITE_DONE || rc == SQLITE_ROW ? Status() : Status(LastError(sql));
 }
 
 Result<std::int64_t> SqliteConnection::Exec(std::string_view sql, std::initializer_list<Param> params) {
   const std::int64_t before = sqlite3_total_changes64(db_);
   BW_CHECK(Each(sql, params, [](const Row&) { return true; }));
-  const std::int64_t changed = sqlite3_total_changes64(db_) - before;
-  if (changed > 0 && std::find(quiet_.begin(), quiet_.end(), ChangedTable(sql)) == quiet_.end()) loud_ = true;
-  return changed;
+  return sqlite3_total_changes64(db_) - before;
 }
 
 std::int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }

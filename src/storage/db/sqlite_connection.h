@@ -58,7 +58,7 @@ class SqliteConnection final : public Tx {
   Error LastError(std::string_view sql) const;
 
   sqlite3* db_;
-  bool loud_ = false;
+  mutable bool loud_ = false;
   std::vector<std::string_view> quiet_;
   mutable std::list<Statement> statements_;  // most recently used first
   mutable std::unordered_map<std::string_view, std::list<Statement>::iterator> by_sql_;
