@@ -120,10 +120,13 @@ TEST(Folder, RemovesOnlyWhatNobodyHasOpen) {
   ASSERT_TRUE(folder->MakeTemporary(".part-", left).ok());  // closed at once, as by a crash
   Write(scratch.path + "/other", "x");
   fs::create_symlink("other", scratch.path + "/.part-link");
+  const char* others[] = {".part-", ".part-notes", ".part-policy.yaml", ".part-0123456789abcdeF", ".part-0123456789abcdef0", "x.part-0123456789abcdef"};
+  for (const char* name : others) Write(scratch.path + "/" + name, "x");  // begins alike, and is somebody's
   folder->RemoveLeft(".part-");
   EXPECT_TRUE(fs::exists(scratch.path + "/" + used));
   EXPECT_FALSE(fs::exists(scratch.path + "/" + left));
   EXPECT_TRUE(fs::exists(scratch.path + "/other"));
+  for (const char* name : others) EXPECT_TRUE(fs::exists(scratch.path + "/" + name)) << name;
 }
 
 TEST(LockFile, IsOneHoldersAtATime) {

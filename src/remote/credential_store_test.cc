@@ -89,6 +89,13 @@ TEST_F(CredentialStore, AFailingHelperLeavesNoPasswordInTheFile) {
   EXPECT_EQ(Config(), R"({"credsStore":"all"})");
 }
 
+TEST_F(CredentialStore, AMissingHelperKeepsNoPasswordInTheFile) {
+  Write(R"({"credsStore":"desktop","auths":{"r.example.com":{"auth":"b2xkOm9sZA=="}}})");
+  answer_ = Error{Errc::kUnavailable, "docker-credential-desktop is not installed"};
+  EXPECT_FALSE(ForgetLogin("r.example.com", Helper()).ok());  // told, and still
+  EXPECT_EQ(Config().find("b2xkOm9sZA"), std::string::npos);
+}
+
 TEST_F(CredentialStore, RefusesAFileThatIsNone) {
   for (const char* text : {"[]", "{", "{\"credsStore\":1}", "{\"credsStore\":\"../x\"}"}) {
     Write(text);

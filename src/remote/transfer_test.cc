@@ -240,6 +240,36 @@ TEST(Credentials, GoToNoTokenServiceElsewhere) {  // attacks: challenge-realm-th
   EXPECT_FALSE(other.asked().empty());
 }
 
+// attacks: challenge-realm-theft. What the registry names is not asked where only this machine can ask.
+TEST(Credentials, TokenServicesInsideAreNotAsked) {
+  for (const char* inside : {"localhost", "LOCALHOST:80", "a.localhost", "127.0.0.1:5000", "127.1", "0x7f000001", "2130706433", "10.1.2.3", "172.16.0.1", "172.31.255.255:1",
+                             "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[::1]:443", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:169.254.169.254]"})
+    EXPECT_TRUE(IsInternalHost(inside)) << inside;
+  for (const char* outside : {"auth.docker.io", "8.8.8.8", "172.32.0.1", "192.169.0.1", "11.0.0.1", "[2001:db8::1]:443", "10.example.com", "localhost.example.com"})
+    EXPECT_FALSE(IsInternalHost(outside)) << outside;
+}
+
+TEST(Credentials, ATokenIsOneVisibleWord) {
+  for (const char* token : {R"("a b")", R"("a\r\nX: y")", R"("")", R"("\u00e9")"}) {
+    TestServer registry([&](const TestRequest& request) {
+      if (request.target.starts_with("/token")) return TestAnswer{200, {}, std::string("{\"token\":") + token + "}", {}};
+      return TestAnswer{401, {{"WWW-Authenticate", "Bearer realm=\"http://" + request.Header("host") + "/token\",service=\"r\""}}, "", {}};
+    });
+    EXPECT_EQ(Link(registry.host(), "a/b", std::nullopt).client.CheckLogin().error().code, Errc::kInvalid) << token;
+  }
+}
+
+// What is for this machine does not leave it by a proxy.
+TEST(Credentials, GoToNoProxyForThisMachine) {
+  TestServer proxy([](const TestRequest&) { return TestAnswer{200, {}, "{}", {}}; });
+  TestServer registry([](const TestRequest&) { return TestAnswer{200, {}, "{}", {}}; });
+  ::setenv("http_proxy", ("http://" + proxy.host()).c_str(), 1);
+  EXPECT_TRUE(Link(registry.host(), "a/b", Credentials{"alice", "secret"}).client.CheckLogin().ok());
+  ::unsetenv("http_proxy");
+  EXPECT_TRUE(proxy.asked().empty());
+  EXPECT_FALSE(registry.asked().empty());
+}
+
 TEST(CheckLogin, TellsWhetherTheRegistryKnowsThem) {
   TestServer registry([](const TestRequest& request) {
     const bool known = request.Header("authorization") == "Basic YWxpY2U6c2VjcmV0";

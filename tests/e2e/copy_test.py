@@ -262,6 +262,21 @@ class Copy(unittest.TestCase):
         self.assertLess(up, size + (12 << 20))
         print(f"measured: blob of {size} bytes, download cut twice, upload once: {down} bytes down, {up} up")
 
+    def test_a_layout_whose_index_nests_itself_wide(self):
+        """Each child once: 4 levels that name the same one 200 times are not 200 to the fourth."""
+        layout = self.folder / "wide"
+        image = oci.Image([{"a": b"x"}])
+        image.write_layout(layout)
+        below, media = image.manifest, oci.MANIFEST
+        for _ in range(4):
+            child = {"mediaType": media, "digest": oci.digest(below), "size": len(below), "platform": {"os": "linux", "architecture": "amd64"}}
+            below, media = json.dumps({"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": [child] * 200}).encode(), oci.INDEX
+            (layout / "blobs/sha256" / oci.digest(below)[7:]).write_bytes(below)
+        top = {"mediaType": media, "digest": oci.digest(below), "size": len(below)}
+        (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
+        done = harness.bulwark("push", layout, self.at(0, "team/wide:v1"), "--username", "admin", "--password-stdin", stdin=harness.PASSWORD + "\n", timeout=60)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+
     def test_killed_copy_is_started_again(self):
         images = [os.urandom(8 << 20) for _ in range(3)]
         image = oci.Image([{"etc/os-release": oci.DEBIAN_12, "var/lib/dpkg/status": oci.dpkg_status(CLEAN)}] + [{f"data{i}": b} for i, b in enumerate(images)])

@@ -118,6 +118,12 @@ class Registry(harness.Case):
         for headers in ({}, {"Range": "bytes=0-9"}, {"If-None-Match": f'"{layer}"'}):
             self.assertEqual(self.alice.send("GET", path, headers=headers, authorization=token)[0], 403)
         self.assertEqual(self.admin.send("GET", path, authorization=self.admin.token("team-a/denied", "pull,push"))[0], 200)
+        # A log-in that signs reads the manifest; bytes need a token that pushes, or names pull-blocked, whoever owns it.
+        for name, manifest in (("admin", 200), ("alice", 200), ("pat", 403)):
+            signer = self.server.client(name + "+sign")
+            self.assertEqual(signer.pull("team-a/denied", image.digest)[0], manifest, name)
+            token = signer.token("team-a/denied", "pull")
+            self.assertEqual(signer.send("GET", path, authorization=token)[0], 403, name)
         # Not carried elsewhere by a mount either.
         query = "scope=repository:team-a/denied:pull,push&scope=repository:team-a/other:pull,push"
         token = "Bearer " + json.loads(self.alice.send("GET", f"/v2/token?{query}")[2])["token"]

@@ -83,7 +83,7 @@ TEST_F(SqliteDatabaseTest, ChangesRaiseTheGenerationButThoseOfQuietTables) {
   run("UPDATE t SET name = 'b' WHERE id = 1");
   EXPECT_EQ(database_->generation(), before + 1);
   ASSERT_TRUE(database_->Write([&](Tx& tx) -> Status {
-    BW_CHECK(tx.Int("UPDATE t SET name = 'd' WHERE id = 1 RETURNING id"));
+    BW_CHECK(tx.Int("UPDATE t SET name = 'd' WHERE id = 1 RETURNING id", {}));
     return {};
   }));
   EXPECT_EQ(database_->generation(), before + 2);
