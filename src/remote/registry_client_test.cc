@@ -61,6 +61,8 @@ TEST(RegistryClient, NeverSendsThePasswordElsewhere) {  // attacks: challenge-re
     f.http.answers = {Unauthorized(realm), {403, {}, "", ""}};
     EXPECT_FALSE(f.client.GetManifest("v1").ok());
     for (const auto& request : f.http.asked) EXPECT_EQ(HeaderOf(request, "Authorization"), "") << realm;
+    const bool inside = std::string_view(realm).find("169.254") != std::string_view::npos || std::string_view(realm).starts_with("http:");
+    EXPECT_EQ(f.http.asked.size() == 1, inside || std::string_view(realm).find('@') != std::string_view::npos) << realm;
   }
 }
 
@@ -74,11 +76,11 @@ TEST(RegistryClient, KnowsATokenHostThatItWasTold) {
     EXPECT_EQ(HeaderOf(f.http.asked[1], "Authorization"), known ? "Basic YWxpY2U6c2VjcmV0" : "") << told;
     EXPECT_EQ(got.error().message.find("--token-host gitlab.r.example") == std::string::npos, known) << got.error().message;
   }
-  Fixture plain;  // never without TLS
+  Fixture plain;  // never without TLS: the registry has it
   plain.client.SetTokenHost("gitlab.r.example");
   plain.http.answers = {Unauthorized("http://gitlab.r.example/jwt/auth"), {403, {}, "", ""}};
   EXPECT_FALSE(plain.client.GetManifest("v1").ok());
-  EXPECT_EQ(HeaderOf(plain.http.asked[1], "Authorization"), "");
+  EXPECT_EQ(plain.http.asked.size(), 1u);  // not even asked
 }
 
 TEST(RegistryClient, RefusesOtherBytesThanAskedFor) {

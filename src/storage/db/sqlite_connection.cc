@@ -162,8 +162,9 @@ Status SqliteConnection::Each(std::string_view sql, std::initializer_list<Param>
     rc = sqlite3_step(lease.get());
     if (rc == SQLITE_ROW) more = each(StatementRow(lease.get()));
   }
-  // Also of RETURNING: whoever writes is heard.
-  if (writes && sqlite3_total_changes64(db_) != before && std::find(quiet_.begin(), quiet_.end(), ChangedTable(sql)) == quiet_.end())
+  // Also of RETURNING, whose changes are counted only at its end: whoever writes is heard.
+  const bool changed = writes && (rc == SQLITE_ROW || sqlite3_total_changes64(db_) != before);
+  if (changed && std::find(quiet_.begin(), quiet_.end(), ChangedTable(sql)) == quiet_.end())
     loud_ = true;
   return rc == SQLITE_DONE || rc == SQLITE_ROW ? Status() : Status(LastError(sql));
 }
