@@ -217,8 +217,9 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
   if (transfer.error) return *std::move(transfer.error);
   if (code == CURLE_OK) return std::move(transfer.response);
   const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+  // Without the query: signed addresses hold secrets.
   return Error{invalid ? Errc::kInvalid : Errc::kUnavailable,
-               url.substr(0, url.find('?')) + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
+               url.substr(0, url.find('?')) + (url.find('?') == url.npos ? "" : "?") + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
 }
 
 void CurlClient::SetConnection() {

@@ -365,6 +365,7 @@ TEST_F(GateTest, WhatIsAtHandFollowsEveryChange) {
     return MarkPending(tx, repository->id, other.digest(), Pending::kPolicy);
   }));
   EXPECT_EQ(at_hand("good"), "-");
+  EXPECT_EQ(served("good"), "-");  // that pull judged it, which is a commit
   EXPECT_EQ(served("good"), other.digest().short_str());
   ASSERT_TRUE(registry().DeleteManifest(As("maria", kApp, {Verb::kPull, Verb::kDelete}), Repo(kApp), Ref("good")));
   EXPECT_EQ(served("good"), "refused, -");

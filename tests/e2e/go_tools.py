@@ -13,8 +13,8 @@ LONGEST = 1800  # seconds for one program
 # name -> package, version, whether building it takes many minutes. Each version is the newest that could be had when this was written.
 KNOWN = {
     "crane": ("github.com/google/go-containerregistry/cmd/crane", "v0.22.1", False),
-    "oras": ("oras.land/oras/cmd/oras", "v1.3.6", False),
-    "notation": ("github.com/notaryproject/notation/cmd/notation", "v1.3.2", False),
+    "oras": ("oras.land/oras/cmd/oras", "v1.3.6", True),
+    "notation": ("github.com/notaryproject/notation/cmd/notation", "v1.3.2", True),
     "cosign": ("github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5", True),
     "cosign3": ("github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3", True),
 }
