@@ -79,8 +79,9 @@ Result<std::int64_t> JudgeLoose(Tx& tx, Time now) {
       {now, kBatch});
 }
 
-// Up to kBatch manifests of a deleted repository; how many there were.
-Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository) {
+// Up to kBatch manifests of a deleted repository; how many there were. Their blobs are judged here and not by way of the
+// list of loose digests: that would be two random pages more for each of them.
+Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository, Time now) {
   BW_TRY(auto last,
          tx.Int("SELECT max(id) FROM (SELECT id FROM manifests WHERE repository_id = ?1 ORDER BY id LIMIT ?2) AS batch",
                 {repository, kBatch}));
@@ -88,10 +89,18 @@ Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository) {
   const std::string batch = "(SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2)";
   BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id IN " + batch, {repository, *last}));
   BW_CHECK(Run(tx,
-               "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT digest, 0 FROM edges WHERE kind = 1 "
-               "AND manifest_id IN " + batch +
-                   " ON CONFLICT (digest) DO UPDATE SET since = 0 WHERE loose_blobs.since <> 0",
-               {repository, *last}));
+               "UPDATE blobs SET dead = 1 WHERE digest IN (SELECT digest FROM edges WHERE kind = 1 AND manifest_id IN " + batch +
+                   ") AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.digest = blobs.digest AND e.kind = 1 "
+                   "AND (e.repository_id <> ?1 OR e.manifest_id > ?2)) "
+                   "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.digest = blobs.digest AND l.until > ?3) "
+                   "AND NOT EXISTS (SELECT 1 FROM reservations v WHERE v.digest = blobs.digest AND v.until > ?3)",
+               {repository, *last, now}));
+  // What a lease holds is looked at when that ends, what another edge holds when that goes.
+  BW_CHECK(Run(tx,
+               "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT v.digest, 0 FROM reservations v "
+               "JOIN edges e ON e.digest = v.digest AND e.kind = 1 AND e.repository_id = ?1 AND e.manifest_id <= ?2 "
+               "WHERE v.until > ?3 ON CONFLICT (digest) DO UPDATE SET since = 0",
+               {repository, *last, now}));
   BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id IN " + batch, {repository, *last}));
   BW_CHECK(Run(tx, "DELETE FROM absent_blobs WHERE manifest_id IN " + batch, {repository, *last}));
   return tx.Exec("DELETE FROM manifests WHERE repository_id = ?1 AND id <= ?2", {repository, *last});
@@ -197,17 +206,20 @@ Status Collector::PurgeRepositories(std::stop_token stop) {
 
 Status Collector::PurgeRepository(RepositoryId repository, std::stop_token stop) {
   std::vector<std::string> uploads;
+  Status unlinked;
   for (bool done = false; !done;) {
     if (stop.stop_requested()) return {};
     std::int64_t purged = 0;
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
-      BW_TRY(purged, PurgeManifests(tx, repository));
+      BW_TRY(purged, PurgeManifests(tx, repository, clock_.Now()));
       done = purged == 0;
       if (!done) return {};
       BW_TRY(uploads, Texts(tx, "SELECT id FROM uploads WHERE repository_id = ?1", {repository}));
       return PurgeRest(tx, repository, purge_);
     }));
     report_.manifests += purged;
+    // Soon: an upload of a dead blob waits for its removal. What cannot be unlinked is told by RemoveLoose.
+    if (unlinked) unlinked = RemoveDead();
   }
   for (const std::string& id : uploads) CancelSpool(id);
   return {};

@@ -139,7 +139,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteDatabase::Connect(Access access)
   BW_TRY(auto connection, SqliteConnection::Open(path_, vfs_ ? vfs_->name() : nullptr, access));
   std::string script =
       "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -" +
-      std::to_string(options_.cache_kib) + ";";
+      std::to_string(access == Access::kReadWrite ? options_.writer_cache_kib : options_.cache_kib) + ";";
   if (access == Access::kReadWrite) {
     // Debian's SQLite overwrites deleted rows with zeros unless told not to; disks are encrypted or not as a whole.
     script +=

@@ -19,10 +19,11 @@ inline constexpr std::int32_t kDatabaseFormat = 1;
 struct SqliteOptions {
   std::size_t readers = 8;        // connections, opened as they are needed
   std::size_t batch = 256;        // closures that one commit may hold
-  std::int64_t cache_kib = 2048;  // of each connection
+  std::int64_t cache_kib = 2048;  // of each reader
+  std::int64_t writer_cache_kib = 16'384;  // what a collector's batch touches
   std::int64_t mmap_mib = 256;    // of each reader; shared pages
   std::vector<std::string_view> quiet = {};  // tables whose changes do not raise generation(); literals
-  int checkpoint_pages = 1000;    // of the log, after which it is copied into the database
+  int checkpoint_pages = 8000;    // of the log (32 MiB), after which it is copied into the database
 };
 
 // Opens or makes the file. Writes run on one thread that commits all closures that wait in one transaction, each inside
