@@ -132,6 +132,64 @@ TEST_F(CollectorTest, DeletedRepositoryGoesInBatches) {
   EXPECT_TRUE(Write([&](Tx& tx) { return DeleteProject(tx, project_); }));
 }
 
+TEST_F(CollectorTest, ADeletedRepositorysBlobsAreJudgedOneByOne) {
+  const Digest own = *Upload(app_, kAlice, "own"), shared = *Upload(app_, kAlice, "shared"),
+               leased = *Upload(app_, kAlice, "leased"), reserved = *Upload(app_, kAlice, "reserved");
+  Put(app_, {.body = "m", .blobs = {own, shared, leased, reserved}});
+  Step(limits::kBlobLease);
+  Run();
+  ASSERT_TRUE(Write([&](Tx& tx) -> Status {
+    BW_CHECK(Mount(tx, app_, other_, shared, kBob, now_));
+    BW_CHECK(Mount(tx, app_, other_, leased, kBob, now_));
+    return ReserveBlob(tx, reserved, "ab", now_) ? Status() : Status(Errc::kInternal, "reserve");
+  }));
+  Put(other_, {.body = "o", .blobs = {shared}, .by = kBob});
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteRepository(tx, app_); }));
+  EXPECT_EQ(Run().blobs, 1);
+  EXPECT_FALSE(HasFile(own));
+  ASSERT_TRUE(Write([&](Tx& tx) { return ReleaseBlob(tx, reserved, "ab"); }));
+  Step(Millis(60'000));
+  EXPECT_EQ(Run().blobs, 1);
+  EXPECT_FALSE(HasFile(reserved));
+  Step(limits::kBlobLease);
+  EXPECT_EQ(Run().blobs, 1);
+  EXPECT_FALSE(HasFile(leased));
+  EXPECT_TRUE(HasFile(shared));
+  EXPECT_EQ(Count("loose_blobs"), 0);
+}
+
+// The blob of the first and of the last manifest is not dead after the first batch.
+TEST_F(CollectorTest, WhatALaterBatchNamesWaitsForIt) {
+  const Digest first = *Upload(app_, kAlice, "first"), both = *Upload(app_, kAlice, "both");
+  Put(app_, {.body = "0", .blobs = {first, both}});
+  ASSERT_TRUE(Write([&](Tx& tx) -> Status {
+    for (int i = 1; i <= 600; ++i) {
+      const std::string body = std::to_string(i);
+      NewManifest m;
+      m.digest = crypto::Sha256(AsBytes(body));
+      m.media_type = kImageType;
+      m.bytes = AsBytes(body);
+      if (i == 600) m.edges.push_back({EdgeKind::kBlob, both, std::nullopt, true});
+      BW_CHECK(PutManifest(tx, app_, m, std::nullopt, kAlice, now_));
+    }
+    return {};
+  }));
+  Step(limits::kBlobLease);
+  Run();
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteRepository(tx, app_); }));
+  std::stop_source stop;  // after the first batch: its blob has been unlinked
+  files_.FailNth(1, FaultyFileSystem::Fault::kIo, [&](auto call) {
+    if (call == FaultyFileSystem::Call::kRemove) stop.request_stop();
+    return false;
+  });
+  EXPECT_EQ(collector_->Run(stop.get_token())->blobs, 1);
+  EXPECT_FALSE(HasFile(first));
+  EXPECT_TRUE(HasFile(both));
+  EXPECT_EQ(Run().blobs, 1);
+  EXPECT_FALSE(HasFile(both));
+  EXPECT_EQ(Count("manifests"), 0);
+}
+
 TEST_F(CollectorTest, AProjectGoesBeforeItsRowsDo) {
   const Digest blob = *Upload(app_, kAlice, "b");
   Put(app_, {.body = "m", .blobs = {blob}, .tag = "t"});
