@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import unittest
 
+import docker_client
 import harness
 import oci
 import registry_clients
@@ -51,7 +52,7 @@ class Matrix(harness.Case):
         case.make_project("m")
         for user, role in (("dev", "developer"), ("mia", "maintainer"), ("reader", "puller")):
             setattr(cls, user, case.make_user(user, (role, "m/**")))
-        cls.clients = [kind(cls.folder) for kind in registry_clients.ALL]
+        cls.clients = [kind(cls.folder) for kind in (*registry_clients.ALL, docker_client.Docker)]
         cls.cells = {c.name: {a: f"- ({c.cannot[a.split()[0]]})" if a.split()[0] in c.cannot else "?" for a in ACTIONS} for c in cls.clients}
         for client in cls.clients:
             for user in ("dev", "mia", "reader"):
@@ -68,6 +69,7 @@ class Matrix(harness.Case):
                 print(f"\nmeasured: matrix: {client.name}: {client.absent}")
                 continue
             print(f"\nmeasured: matrix: {client.name} {client.version()}: " + "; ".join(f"{a}: {t}" for a, t in cls.cells[client.name].items()))
+            client.close()
         shutil.rmtree(cls.folder, ignore_errors=True)
 
     def each(self, action, check):
@@ -178,7 +180,7 @@ class Matrix(harness.Case):
         layout.children = [self.layout(p) for p in parts]
         self.assertDone(client.push("dev", layout, self.reference(repository), whole=True))
         status, headers, body = self.reader.pull(repository, "v1")
-        self.assertEqual((status, headers["content-type"]), (200, oci.INDEX), body)
+        self.assertEqual((status, headers["content-type"]), (200, client.index_type), body)
         children = json.loads(body)["manifests"]
         self.assertEqual([c["platform"]["architecture"] for c in children], ["amd64", "arm64"])
         if client.exact:

@@ -12,6 +12,7 @@ import urllib.parse
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 DEBIAN_12 = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
@@ -141,7 +142,7 @@ class Client:
 
     def pull(self, repository, reference, actions="pull", method="GET"):
         token = self.token(repository, actions)
-        return self.send(method, f"/v2/{repository}/manifests/{reference}", headers={"Accept": f"{MANIFEST}, {INDEX}"}, authorization=token)
+        return self.send(method, f"/v2/{repository}/manifests/{reference}", headers={"Accept": f"{MANIFEST}, {INDEX}, {DOCKER}"}, authorization=token)
 
     def api(self, method, path, body=None):
         data = json.dumps(body).encode() if body is not None else None

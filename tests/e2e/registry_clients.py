@@ -21,6 +21,7 @@ class Client:
     cannot = {}  # action -> why
     exact = True  # pushes the manifest as it is
     layout_is_index = False  # pushes a layout's index.json itself as the index
+    index_type = oci.INDEX
 
     def __init__(self, folder):
         self.folder, self.path, self.absent = folder / self.name, shutil.which(self.program), None
@@ -46,6 +47,9 @@ class Client:
         command = [str(a) for a in (self.path, *arguments)]
         environment = {**os.environ, **self.extra, **env, **(self.log_in(user) if user else {})}
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=WINDOW, env=environment, cwd=cwd or self.folder)
+
+    def close(self):
+        """Ends what runs beside it."""
 
     def fresh(self, name):
         """An empty folder."""
