@@ -61,6 +61,7 @@ class SqliteDatabase final : public Database {
   std::unique_ptr<SqliteVfs> vfs_;            // null: SQLite's own; outlives all connections
   std::unique_ptr<SqliteConnection> writer_;  // only the writer's thread uses it once that runs
   int wal_pages_ = 0;                         // the writer's thread
+  bool checkpoint_due_ = false;               // the writer's thread
   std::atomic<std::uint64_t> generation_ = 0;
 
   mutable Mutex mutex_;
@@ -196,7 +197,7 @@ void SqliteDatabase::RunWriter() {
     }
     // From here on the requests may be gone.
     finished_.notify_all();
-    if (wal_pages_ >= options_.checkpoint_pages) Checkpoint();
+    if (checkpoint_due_ || wal_pages_ >= options_.checkpoint_pages) Checkpoint();
   }
 }
 
@@ -211,6 +212,7 @@ void SqliteDatabase::RunBatch(std::vector<Request*>& batch) {
     if (status) status = Control("COMMIT");
     if (writer_->TakeLoud()) generation_.fetch_add(1, std::memory_order_acq_rel);
     if (status) return;
+    checkpoint_due_ = true;  // a full disk: a log that has been copied back is written again from its start
     if (writer_->in_transaction()) {
       if (auto undone = Control("ROLLBACK"); !undone) LogError("database: " + undone.error().message);
     }
@@ -256,6 +258,7 @@ void SqliteDatabase::Checkpoint() {
   if (rc != SQLITE_OK && rc != SQLITE_BUSY)
     LogWarning(std::string("database: checkpoint: ") + sqlite3_errmsg(writer_->handle()));
   wal_pages_ = 0;
+  checkpoint_due_ = false;
 }
 
 Status SqliteDatabase::ReadAny(const std::function<Status(const ReadTx&)>& body) const {

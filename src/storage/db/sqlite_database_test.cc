@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/directory_lock.h"
+#include "storage/faulty_file_system.h"
 #include "storage/test_directory.h"
 
 namespace bulwark::storage {
@@ -241,6 +242,28 @@ TEST(OpenSqliteTest, WorksThroughItsOwnVfs) {
   EXPECT_EQ(**n, 180);
   auto check = (*opened)->Read([](const ReadTx& tx) { return tx.Text("PRAGMA integrity_check", {}); });
   EXPECT_EQ(**check, "ok");
+}
+
+TEST(OpenSqliteTest, AFullDiskMakesRoomInTheLog) {
+  TestDirectory dir;
+  const std::string path = dir.path() + "/x.db";
+  FaultyFileSystem files(dir.path());
+  auto opened = OpenSqlite(path, files, {.checkpoint_pages = 1'000'000});
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_TRUE((*opened)->Migrate(kTables));
+  auto write = [&](int i) {
+    return (*opened)->Write([&](Tx& tx) -> Status {
+      auto done = tx.Exec("INSERT INTO t (name) VALUES (?1)", {std::to_string(i) + std::string(3000, 'x')});
+      return done ? Status() : Status(done.error());
+    });
+  };
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(write(i));
+  const auto before = std::filesystem::file_size(path), log = std::filesystem::file_size(path + "-wal");
+  files.FailNth(1, FaultyFileSystem::Fault::kNoSpace, [](auto call) { return call == FaultyFileSystem::Call::kWrite; });
+  EXPECT_FALSE(write(50));
+  for (int i = 51; i < 60; ++i) EXPECT_TRUE(write(i));
+  EXPECT_GT(std::filesystem::file_size(path), before) << "copied into the database";
+  EXPECT_EQ(std::filesystem::file_size(path + "-wal"), log) << "written again from its start";
 }
 
 TEST(DirectoryLockTest, OneHolder) {
