@@ -398,6 +398,9 @@ class Imports(World):
         def other_manifest(path, image):
             self.blob(path, image.digest).write_bytes(image.manifest + b" ")
 
+        def other_manifest_of_that_length(path, image):
+            self.blob(path, image.digest).write_bytes(image.manifest.replace(b": ", b":\n", 1))
+
         def missing(path, image):
             self.blob(path, next(iter(image.blobs))).unlink()
 
@@ -420,7 +423,7 @@ class Imports(World):
             file.unlink()
             os.mkfifo(file)
 
-        for change in (other_bytes, same_length, other_manifest, missing, huge_index, traversal, outside, a_pipe):
+        for change in (other_bytes, same_length, other_manifest, other_manifest_of_that_length, missing, huge_index, traversal, outside, a_pipe):
             with self.subTest(change.__name__):
                 reference = f"{self.server.address}/team-a/import:{change.__name__}"
                 done = harness.bulwark(
