@@ -72,7 +72,7 @@ void AddConnection(CLI::App* app, Login& login, const std::string& prefix, const
 }
 
 void AddLogin(CLI::App* app, Login& login) {
-  app->add_option("--username,-u", login.username, "Log in as this user (else: Docker's and podman's stored log-ins)");
+  MustParse(app->add_option("--username,-u", login.username, "Log in as this user (else: Docker's and podman's stored log-ins)"), remote::CheckUserName);
   app->add_flag("--password-stdin", login.password_stdin, "Read the password from standard input")->needs("--username");
   AddConnection(app, login, "", "");
 }
@@ -226,8 +226,8 @@ void AddCopies(CLI::App& root, Values& v) {
                 ->delimiter(',')->allow_extra_args(false)->type_name("PLATFORM,..."), CheckPlatform);
   copy->add_flag("--no-referrers", v.copy.no_referrers, "Leave signatures, SBOMs and attestations behind");
   copy->add_option("--jobs,-j", v.copy.jobs, "Blobs at once (default 4)")->check(CLI::Range(1, 32));
-  copy->add_option("--username,-u", v.copy.login.username, "Log in to the target, or to the only registry there is, as this user (else: Docker's and podman's stored log-ins)");
-  copy->add_option("--from-username", v.copy.from_login.username, "Log in to the source as this user");
+  MustParse(copy->add_option("--username,-u", v.copy.login.username, "Log in to the target, or to the only registry there is, as this user (else: Docker's and podman's stored log-ins)"), remote::CheckUserName);
+  MustParse(copy->add_option("--from-username", v.copy.from_login.username, "Log in to the source as this user"), remote::CheckUserName);
   copy->add_flag("--password-stdin", v.copy.login.password_stdin, "Read passwords from standard input, a line each: of --username, then of --from-username");
   AddConnection(copy, v.copy.login, "", " at the target, or the only registry there is");
   AddConnection(copy, v.copy.from_login, "from-", " at the source");

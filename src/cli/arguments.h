@@ -16,6 +16,7 @@ struct Login {
   std::string password;      // filled by ReadLoginPassword, never an argument: those are seen in process lists
   bool password_stdin = false;
   bool plain_http = false;   // loopback hosts are plain anyway
+  bool tls = false;          // at those too: the registry was named with https://
   std::string ca_file;
   std::string token_host;    // of a token service elsewhere that may get the password
 };

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <functional>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -215,18 +216,41 @@ Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analy
   return Finish(std::move(out), &config, analyzer, std::move(layers));
 }
 
+// Opens each layer once, which of an archive is a copy. For each the first one that is the same: by digest, else as a file.
+Result<std::vector<std::size_t>> OpenLayers(const remote::ImageFiles& files, const remote::LocalImage& image, std::vector<Layer>& layers) {
+  std::map<std::string, std::size_t> known;
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto& [name, digest] = image.layers[i];
+    std::string key = digest ? digest->str() : "";
+    if (!digest) {
+      BW_TRY(auto part, files.Find(name));
+      BW_TRY(key, part.Identity());
+    }
+    const std::size_t first = known.emplace(std::move(key), i).first->second;
+    out.push_back(first);
+    if (first == i) {
+      BW_TRY(layers[i].file, files.Open(name));
+      continue;
+    }
+    layers[i].file.size = layers[first].file.size;
+    layers[i].file.fd = UniqueFd(::fcntl(layers[first].file.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!layers[i].file.fd) return ErrnoError("open " + name);
+  }
+  return out;
+}
+
 Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, service::Analyzer& analyzer) {
   BW_TRY(auto found, remote::FindImage(files, a.platform));
   auto config = formats::ParseImageConfig(found.config);
   BW_CHECK(CheckPlatform(a.platform, config.platform));
   std::vector<Layer> layers(found.layers.size());
+  BW_TRY(const std::vector<std::size_t> first, OpenLayers(files, found, layers));
   std::uint64_t total = 0;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    BW_TRY(layers[i].file, files.Open(found.layers[i].file));
-    total += layers[i].file.size;
-  }
+  for (std::size_t i = 0; i < layers.size(); ++i) total += first[i] == i ? layers[i].file.size : 0;
   SharedProgress progress(total);
   BW_CHECK(InParallel(layers.size(), [&](std::size_t i) -> Status {
+    if (first[i] != i) return {};
     if (!config.has_rootfs && found.layers[i].digest) BW_CHECK(CheckDigest(*found.layers[i].digest, layers[i].file));
     BW_TRY(layers[i].record, analyzer.Read(layers[i].file.fd.get(), layers[i].file.size));
     // A docker archive does not name its layers; they are known by their uncompressed digest then.
@@ -234,6 +258,11 @@ Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& f
     progress.Add(layers[i].file.size, layers[i].digest.short_str());
     return {};
   }));
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (first[i] == i) continue;
+    layers[i].digest = layers[first[i]].digest;
+    layers[i].record = layers[first[i]].record;
+  }
   ImageInput out;
   out.name = found.name.empty() ? a.target : found.name;
   out.digest = found.manifest ? found.manifest->digest : found.config_digest;

@@ -19,6 +19,7 @@ const remote::Patience kPatience{.tries = 6, .sleep = nullptr};
 
 Status ReadLoginPassword(Login& login) {
   if (login.username.empty()) return {};
+  BW_CHECK(remote::CheckUserName(login.username));
   if (login.password_stdin) {
     BW_TRY(login.password, ReadLine());
   } else {
@@ -39,7 +40,8 @@ Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& refer
 }
 
 std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials) {
-  auto out = std::make_unique<Session>(Http(login), reference, login.plain_http, std::move(credentials));
+  const remote::Tls tls = login.tls ? remote::Tls::kAlways : login.plain_http ? remote::Tls::kNever : remote::Tls::kUsual;
+  auto out = std::make_unique<Session>(Http(login), reference, tls, std::move(credentials));
   if (auto token = ParseRegistryHost(login.token_host)) out->client.SetTokenHost(token->host);  // checked with the command line
   return out;
 }
@@ -59,9 +61,15 @@ Result<remote::ImageReference> ParseRegistryHost(std::string_view registry) {
 
 Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login) {
   BW_TRY(auto reference, ParseRegistryHost(registry));
-  Login chosen = login;
-  if (registry.starts_with("http://")) chosen.plain_http = true;
+  BW_TRY(Login chosen, WithScheme(registry, login));
   return OpenSession(reference, chosen);
+}
+
+Result<Login> WithScheme(const std::string& registry, Login login) {
+  login.tls = registry.starts_with("https://");
+  if (login.tls && login.plain_http) return Error{Errc::kInvalid, "--plain-http contradicts " + registry};
+  if (registry.starts_with("http://")) login.plain_http = true;
+  return login;
 }
 
 }  // namespace bulwark::cli

@@ -19,9 +19,9 @@ namespace bulwark::cli {
 extern const remote::Patience kPatience;
 
 struct Session {
-  Session(std::unique_ptr<net::HttpClient> http_client, const remote::ImageReference& reference, bool plain_http,
+  Session(std::unique_ptr<net::HttpClient> http_client, const remote::ImageReference& reference, remote::Tls tls,
           std::optional<remote::Credentials> credentials)
-      : http(std::move(http_client)), client(*http, reference, plain_http, std::move(credentials)) {}
+      : http(std::move(http_client)), client(*http, reference, tls, std::move(credentials)) {}
   std::unique_ptr<net::HttpClient> http;
   remote::RegistryClient client;
 };
@@ -36,6 +36,8 @@ Result<std::unique_ptr<Session>> OpenSession(const remote::ImageReference& refer
 std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, const Login& login, std::optional<remote::Credentials> credentials);
 // For API verbs, which are given a registry's host: "localhost:5000", or an address with http:// or https://.
 Result<remote::ImageReference> ParseRegistryHost(std::string_view registry);  // kInvalid
+// Its scheme, if it has one, says whether there is TLS; kInvalid: --plain-http contradicts it.
 Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Login& login);
+Result<Login> WithScheme(const std::string& registry, Login login);
 
 }  // namespace bulwark::cli

@@ -45,6 +45,7 @@ Status LogOut(const std::string& registry) {
 
 int RunLogin(const LoginArguments& a) {
   Login login = a.login;
+  if (auto chosen = WithScheme(a.registry, login); !chosen) return FailUsage(chosen.error());
   if (auto asked = AskForUser(login); !asked) return FailUsage(asked.error());
   if (login.password.empty()) return FailUsage({Errc::kInvalid, "login: the password is empty"});
   auto status = LogIn(a.registry, login);

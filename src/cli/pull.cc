@@ -1,4 +1,4 @@
-// bulwark pull IMAGE LAYOUT: an image from a registry into an OCI layout; what is there already is kept.
+// bulwark pull IMAGE LAYOUT: an image from a registry into an OCI layout; what is there already is kept, a name moves.
 
 #include <set>
 #include <string>
@@ -75,7 +75,7 @@ Status Pull(const CopyArguments& a) {
   BW_TRY(auto session, OpenSession(reference, a.login));
   session->client.SetPatience(kPatience);
   BW_TRY(auto manifest, session->client.GetManifest(reference.api_reference()));
-  auto layout = remote::LayoutTarget(a.to, remote::Entries::kReplace);
+  auto layout = remote::LayoutTarget(a.to);
   BW_CHECK(layout->Expect({}));
   BW_CHECK(Puller(session->client, *layout).Pull(manifest, reference.tag, 0));
   BW_CHECK(layout->Finish());

@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <mutex>
 #include <utility>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <curl/curl.h>
 
@@ -35,6 +40,8 @@ struct Transfer {
   std::optional<Error> error;
   std::uint64_t passed_over = 0;  // bytes before resume_at that a server sent nevertheless
   bool sinking = false;
+  long port = 0;                                  // of the address that is asked for
+  std::optional<Error> forbidden = std::nullopt;  // by may_connect
 
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
@@ -122,6 +129,29 @@ std::size_t OnSend(char* data, std::size_t size, std::size_t count, void* user) 
   return CURL_READFUNC_ABORT;
 }
 
+std::string AddressText(const sockaddr& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.sa_family == AF_INET) return ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
+  if (address.sa_family != AF_INET6) return {};
+  return std::string("[") + ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size()) + "]";
+}
+
+long PortOf(const sockaddr& address) {
+  return ntohs(address.sa_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+// libcurl resolved the name itself: what is judged here is what it connects to, whatever the name means a moment later.
+curl_socket_t OnConnect(void* user, curlsocktype, curl_sockaddr* to) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (PortOf(to->addr) == transfer.port) {
+    if (Status may = transfer.request.may_connect(AddressText(to->addr)); !may.ok()) {
+      transfer.forbidden = may.error();
+      return CURL_SOCKET_BAD;
+    }
+  }
+  return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 std::string UrlPart(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
@@ -157,14 +187,25 @@ bool IsCredential(std::string_view name) {
 
 bool IsRedirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
+using Clock = std::chrono::steady_clock;
+
+// One address that is asked; a redirect leads to another one.
+struct Hop {
+  std::string url;
+  long port = 0;
+  bool with_credentials = true;
+  std::optional<Clock::time_point> until = std::nullopt;
+};
+
 class CurlClient final : public HttpClient {
  public:
   explicit CurlClient(HttpClientOptions options) : options_(std::move(options)), handle_(curl_easy_init()) {}
   Result<HttpClientResponse> Send(const HttpClientRequest& request) override;
 
  private:
-  Result<HttpClientResponse> Once(const HttpClientRequest& request, const std::string& url, bool with_credentials);
-  void SetConnection();
+  Result<HttpClientResponse> Once(const HttpClientRequest& request, const Hop& hop);
+  void SetConnection(const HttpClientRequest& request, const Hop& hop, Transfer& transfer);
+  std::string Address(long port) const;
   void SetMethod(const HttpClientRequest& request, Transfer& transfer);
   Owned<curl_slist> SetHeaders(const HttpClientRequest& request, bool with_credentials);
 
@@ -181,31 +222,43 @@ Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
   if (!UrlPart(url.get(), CURLUPART_USER).empty()) return Error{Errc::kInvalid, "an address may not contain a log-in"};
   const std::string first_origin = Origin(url.get());
   const bool may_follow = request.follow_redirects && (request.method == "GET" || request.method == "HEAD");
-  bool with_credentials = true;
-  std::string address = request.url;
-  for (int hop = 0;; ++hop) {
-    BW_TRY(HttpClientResponse response, Once(request, address, with_credentials));
-    response.url = address;
+  Hop hop{request.url};
+  if (request.total_timeout_s) hop.until = Clock::now() + std::chrono::seconds(request.total_timeout_s);
+  std::string first_address;
+  for (int hops = 0;; ++hops) {
+    hop.port = static_cast<long>(ParseUint(UrlPart(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)).value_or(0));
+    BW_TRY(HttpClientResponse response, Once(request, hop));
+    response.url = hop.url;
+    if (hops == 0) first_address = std::move(response.address);
+    response.address = first_address;
     const auto location = response.Header("location");
     if (!may_follow || !IsRedirect(response.status) || !location) return response;
-    if (hop == kRedirects) return Error{Errc::kUnavailable, "redirected more than 5 times"};
-    BW_TRY(address, NextUrl(url.get(), *location));
+    if (hops == kRedirects) return Error{Errc::kUnavailable, "redirected more than 5 times"};
+    BW_TRY(hop.url, NextUrl(url.get(), *location));
     if (request.redirects == Redirects::kTlsOrSameOrigin && UrlPart(url.get(), CURLUPART_SCHEME) != "https" && Origin(url.get()) != first_origin)
       return Error{Errc::kUnavailable, "redirected to " + Origin(url.get()) + ", which is not TLS"};
     // Once away from where they were meant for, credentials do not come back.
-    if (Origin(url.get()) != first_origin) with_credentials = false;
+    if (Origin(url.get()) != first_origin) hop.with_credentials = false;
   }
 }
 
-Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const std::string& url, bool with_credentials) {
+// The one that answered, if it is the host's and no proxy's.
+std::string CurlClient::Address(long port) const {
+  char* address = nullptr;
+  long connected = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_PORT, &connected);
+  if (connected != port || curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &address) != CURLE_OK || !address) return {};
+  const std::string text = address;
+  return text.find(':') == text.npos ? text : "[" + text + "]";
+}
+
+Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const Hop& hop) {
   Transfer transfer{request, {}, 0, std::nullopt, 0, false};
+  transfer.port = hop.port;
   curl_easy_reset(handle_.get());  // keeps the connections
-  SetConnection();
-  // What is for this machine does not leave it by a proxy, whatever the environment says.
-  if (IsOfThisMachine(url)) curl_easy_setopt(handle_.get(), CURLOPT_PROXY, "");
-  curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());
+  SetConnection(request, hop, transfer);
   SetMethod(request, transfer);
-  const Owned<curl_slist> headers = SetHeaders(request, with_credentials);
+  const Owned<curl_slist> headers = SetHeaders(request, hop.with_credentials);
   curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(handle_.get(), CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(handle_.get(), CURLOPT_HEADERDATA, &transfer);
@@ -215,14 +268,19 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
   if (request.resume_at) curl_easy_setopt(handle_.get(), CURLOPT_RANGE, range.c_str());
   const CURLcode code = curl_easy_perform(handle_.get());
   if (transfer.error) return *std::move(transfer.error);
-  if (code == CURLE_OK) return std::move(transfer.response);
+  if (code == CURLE_OK) {
+    transfer.response.address = Address(hop.port);
+    return std::move(transfer.response);
+  }
+  if (transfer.forbidden && code == CURLE_COULDNT_CONNECT) return *std::move(transfer.forbidden);
   const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
   // Without the query: signed addresses hold secrets.
+  const std::string& url = hop.url;
   return Error{invalid ? Errc::kInvalid : Errc::kUnavailable,
                url.substr(0, url.find('?')) + (url.find('?') == url.npos ? "" : "?") + ": " + (message_[0] ? message_.data() : curl_easy_strerror(code))};
 }
 
-void CurlClient::SetConnection() {
+void CurlClient::SetConnection(const HttpClientRequest& request, const Hop& hop, Transfer& transfer) {
   CURL* h = handle_.get();
   message_[0] = 0;
   curl_easy_setopt(h, CURLOPT_ERRORBUFFER, message_.data());
@@ -233,12 +291,23 @@ void CurlClient::SetConnection() {
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options_.minimum_rate));
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout_s));
   curl_easy_setopt(h, CURLOPT_TIMEOUT, static_cast<long>(options_.total_timeout_s));
+  if (hop.until) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*hop.until - Clock::now()).count();
+    curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(left, 1)));  // 0 means none
+  }
   curl_easy_setopt(h, CURLOPT_USERAGENT, options_.user_agent.empty() ? "bulwark/" BW_VERSION : options_.user_agent.c_str());
   curl_easy_setopt(h, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, options_.verify_tls ? 1L : 0L);
   curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, options_.verify_tls ? 2L : 0L);
   // Beside the folder of the system's anchors, which stays.
   if (!options_.ca_file.empty()) curl_easy_setopt(h, CURLOPT_CAINFO, options_.ca_file.c_str());
+  curl_easy_setopt(h, CURLOPT_URL, hop.url.c_str());
+  // What is for this machine does not leave it by a proxy, whatever the environment says.
+  if (IsOfThisMachine(hop.url)) curl_easy_setopt(h, CURLOPT_PROXY, "");
+  if (!request.may_connect) return;
+  curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L);
+  curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, OnConnect);
+  curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, &transfer);
 }
 
 void CurlClient::SetMethod(const HttpClientRequest& request, Transfer& transfer) {

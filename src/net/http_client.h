@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/byte_source.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "net/http_message.h"
 
@@ -37,6 +38,11 @@ struct HttpClientRequest {
   std::optional<std::uint64_t> resume_at;             // Range: bytes=N-; of a server that sends all (200) the sink gets bytes from N on
   bool follow_redirects = true;                       // GET and HEAD only
   Redirects redirects = Redirects::kAnywhere;
+  std::uint32_t total_timeout_s = 0;                  // of the call, redirects included; 0: as the client's options say
+  // Asked before a connection is made to an address of the host ("192.0.2.1", "[2001:db8::1]"), also of one that a redirect names; an
+  // error forbids it, and is the call's if no other address answers. No connection of an earlier call is used. Not asked for a proxy,
+  // which is what has another port than the host.
+  std::function<Status(const std::string& address)> may_connect;
 };
 
 struct HttpClientResponse {
@@ -44,6 +50,7 @@ struct HttpClientResponse {
   HeaderList headers;       // names in lower case, of the last answer
   std::string body;
   std::string url;          // after redirects
+  std::string address = {}; // of the host that was asked first, as in may_connect; empty behind a proxy
   std::optional<std::string_view> Header(std::string_view lower_case_name) const;
 };
 
@@ -53,7 +60,7 @@ struct HttpClientOptions {
   std::string user_agent;
   std::uint32_t connect_timeout_s = 10;
   std::uint32_t stall_timeout_s = 60;
-  std::uint32_t minimum_rate = 1;        // bytes a second; less over all of stall_timeout_s is a stall
+  std::uint32_t minimum_rate = limits::kMinimumBodyRate;  // bytes a second; less over all of stall_timeout_s is a stall
   std::uint32_t total_timeout_s = 0;     // of one request, redirects apart; 0: none
 };
 

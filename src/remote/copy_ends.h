@@ -85,9 +85,8 @@ std::unique_ptr<CopySource> RegistrySource(RegistryClient& client, std::string h
 std::unique_ptr<CopyTarget> RegistryTarget(RegistryClient& client, bool may_mount);
 // An OCI layout, as a directory or archive; `files` outlives it.
 std::unique_ptr<CopySource> LayoutSource(const ImageFiles& files);
-// A directory, made if it is not there. Links inside of it are not followed.
-enum class Entries : std::uint8_t { kKeep, kReplace };  // those that index.json has already
-std::unique_ptr<CopyTarget> LayoutTarget(std::string path, Entries present = Entries::kKeep);
+// A directory, made if it is not there. Links inside of it are not followed. What index.json lists stays; a name moves.
+std::unique_ptr<CopyTarget> LayoutTarget(std::string path);
 // `docker save` of one image: gets an OCI manifest made of its config and layers, which are hashed here. kNotFound: no such archive.
 Result<std::unique_ptr<CopySource>> DockerArchiveSource(const ImageFiles& files);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include <boost/json/array.hpp>
@@ -87,7 +88,7 @@ class Planner {
   // Children and referrers of `m`, then itself.
   Status Walk(CopiedManifest m, int depth) {
     if (depth > static_cast<int>(limits::kCopyDepth)) return {Errc::kLimit, "what belongs to the image is nested deeper than " + std::to_string(limits::kCopyDepth)};
-    if (!seen_.insert(m.manifest.digest).second) {
+    if (!seen_.emplace(m.manifest.digest, m.manifest.bytes.size()).second) {
       if (!m.tag.empty()) named_again_.push_back(Lean(std::move(m)));
       return {};
     }
@@ -112,14 +113,21 @@ class Planner {
       AddBlob(child);
       return {};
     }
-    if (seen_.contains(child.digest)) return {};
+    if (auto seen = seen_.find(child.digest); seen != seen_.end()) return CheckSize(child, seen->second);
     auto m = Read(child.digest.str());
     if (!m && m.error().code == Errc::kNotFound)
       return {Errc::kNotFound, "the source lacks " + Named(child) + ", which its index names; copy the platforms that are there with --platform"};
     if (!m) return m.error();
+    BW_CHECK(CheckSize(child, m->manifest.bytes.size()));
     m->role = role;
     m->platform = child.platform;
     return Walk(*std::move(m), depth + 1);
+  }
+
+  // As registries do that look at it, and clients that pull: told before a byte moves.
+  static Status CheckSize(const formats::Descriptor& child, std::uint64_t size) {
+    if (child.size == size) return {};
+    return {Errc::kInvalid, "the index says that " + Named(child) + " has " + std::to_string(child.size) + " bytes; it has " + std::to_string(size)};
   }
 
   Status WalkReferrers(const Digest& subject, int depth) {
@@ -207,7 +215,8 @@ class Planner {
   const std::function<void(std::string_view)>& note_;
   CopyPlan plan_;
   std::vector<CopiedManifest> named_again_;
-  std::set<Digest> seen_, blobs_;
+  std::map<Digest, std::uint64_t> seen_;  // manifests and their sizes
+  std::set<Digest> blobs_;
   std::uint64_t read_ = 0, bytes_ = 0, descriptors_ = 0;
 };
 

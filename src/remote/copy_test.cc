@@ -201,6 +201,33 @@ TEST(Copy, SaysWhichChildASparseIndexLacks) {
   EXPECT_EQ(none.From(from, "a").To(to, "b").Go().error().code, Errc::kNotFound);
 }
 
+// The registry compares as well (storage/content_manifests.cc, CheckChild), but only when all the blobs have been sent.
+TEST(Copy, AnIndexThatLiesAboutASizeIsNotBegun) {
+  TestRegistry from, to;
+  Author a{from, "a"};
+  const std::string one = a.Image("layer one"), two = a.Image("layer two");
+  const std::string honest = a.Index({one, two}, "v1"), size = "\"size\":" + std::to_string(two.size());
+  std::string lying = honest, twice = honest;
+  lying.replace(lying.rfind(size), size.size(), "\"size\":" + std::to_string(two.size() + 1));
+  const std::string entry = Descriptor(one, formats::kOciManifest);
+  twice.insert(twice.rfind(']'), "," + entry.substr(0, entry.size() - 1).append("0}"));  // another mention, another size
+  for (const auto& index : {lying, twice}) {
+    a.Manifest(index, "v1");
+    Folder folder;
+    ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go(DigestOf(one), "x").ok());
+    ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go(DigestOf(two), "y").ok());
+    ASSERT_TRUE(WriteFileAtomically(folder.path + "/blobs/sha256/" + DigestOf(index).substr(7), index).ok());
+    ASSERT_TRUE(WriteFileAtomically(folder.path + "/index.json", R"({"schemaVersion":2,"manifests":[)" +
+                                                                     Descriptor(index, formats::kOciIndex, R"(,"annotations":{"org.opencontainers.image.ref.name":"v1"})") + "]}").ok());
+    auto files = DirectoryFiles(folder.path);
+    auto copied = Trip().From(*files).To(to, "b").Go();
+    EXPECT_EQ(copied.error().code, Errc::kInvalid);
+    EXPECT_NE(copied.error().message.find(DigestOf(index == lying ? two : one)), std::string::npos) << copied.error().message;
+  }
+  EXPECT_EQ(to.Count("POST", "/uploads/"), 0u);
+  EXPECT_TRUE(to.manifests["b"].empty());
+}
+
 TEST(Copy, PassesOnARefusal) {
   TestRegistry from, to;
   Author{from, "a"}.Image("some layer", "", "v1");

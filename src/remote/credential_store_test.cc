@@ -170,6 +170,22 @@ TEST_F(Helpers, ThatTalkWithoutEndAreStopped) {
   EXPECT_EQ(AskCredentialHelper("endless", "get", "r.example.com").error().code, Errc::kLimit);
 }
 
+TEST_F(Helpers, ThatNeverEndAreStopped) {
+  Program("asleep", "exec sleep 1000");
+  Program("closed", "exec 1>&- 0<&-; exec sleep 1000");          // its answer ended, itself it did not
+  Program("dripping", "while :; do echo a; sleep 0.01; done");    // something always comes
+  Program("parent", "sleep 3 & exit 0");                          // gone, but its child has the pipe
+  for (const std::string name : {"asleep", "closed", "dripping", "parent"}) {
+    const auto before = std::chrono::steady_clock::now();
+    auto answer = AskCredentialHelperFor(std::chrono::milliseconds(300), name, "get", "r.example.com");
+    EXPECT_EQ(answer.error().code, Errc::kLimit) << name;
+    EXPECT_NE(answer.error().message.find("docker-credential-" + name + " get"), std::string::npos) << answer.error().message;
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20)) << name;
+  }
+  Program("quick", "cat");
+  EXPECT_EQ(*AskCredentialHelperFor(std::chrono::seconds(20), "quick", "get", "r.example.com"), "r.example.com");
+}
+
 TEST_F(Helpers, SayWhatIsWrong) {
   Program("locked", "cat > /dev/null; printf 'the keyring is \\033[31mlocked\\n'; exit 1");
   auto locked = AskCredentialHelper("locked", "store", "{}");

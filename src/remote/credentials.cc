@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +17,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/byte_source.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -27,6 +31,7 @@ namespace {
 
 constexpr std::size_t kHelperInput = 32 << 10;     // fits a pipe: nobody has to read while it is written
 constexpr std::size_t kHelperSentence = 500;
+constexpr std::chrono::seconds kHelperPatience{60};
 
 Result<std::optional<Credentials>> FromAuth(const formats::json::object& entry) {
   BW_TRY(auto auth, formats::JsonOptionalString(entry, "auth"));
@@ -46,6 +51,7 @@ Result<std::optional<Credentials>> FromHelper(const std::string& name, const std
   if (!object) return Error{Errc::kInvalid, "docker-credential-" + name + " did not answer with an object"};
   BW_TRY(auto user, formats::JsonString(*object, "Username"));
   BW_TRY(auto secret, formats::JsonString(*object, "Secret"));
+  if (Status good = CheckUserName(std::string(user)); !good) return good.error().Wrap("docker-credential-" + name);
   return std::optional<Credentials>({std::string(user), std::string(secret)});
 }
 
@@ -91,6 +97,45 @@ Result<Child> StartHelper(std::string program, std::string verb) {
   return child;
 }
 
+using Clock = std::chrono::steady_clock;
+
+bool ReadableBefore(int fd, Clock::time_point until) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd one{fd, POLLIN, 0};
+    const int ready = ::poll(&one, 1, static_cast<int>(left));
+    if (ready != 0 && !(ready < 0 && errno == EINTR)) return true;
+  }
+}
+
+// All that it says, as long as that is not more than limits::kLoginFileBytes; false: it goes on after `until`.
+bool ReadAnswer(int fd, Clock::time_point until, std::string& text) {
+  char bytes[4096];
+  while (text.size() <= limits::kLoginFileBytes) {
+    if (!ReadableBefore(fd, until)) return false;
+    const ssize_t n = ::read(fd, bytes, sizeof bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return true;
+    text.append(bytes, static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+// nullopt: it had not ended, and was killed. What it started itself may live on; nobody waits for that.
+std::optional<int> StatusBefore(pid_t pid, Clock::time_point until) {
+  int status = 0;
+  for (;;) {
+    const pid_t ended = ::waitpid(pid, &status, WNOHANG);
+    if (ended == pid || (ended < 0 && errno != EINTR)) return status;
+    if (Clock::now() >= until) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ::kill(pid, SIGKILL);
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> LoginFiles() {
@@ -114,29 +159,32 @@ Status CheckHelperName(const std::string& name) {
   return {Errc::kInvalid, "a credential helper's name has other characters than letters, digits, '-', '_', '.'"};
 }
 
+Status CheckUserName(const std::string& name) {
+  if (name.find(':') == std::string::npos) return {};
+  return {Errc::kInvalid, "the user name has a ':', which a log-in to a registry cannot carry; its password is asked for, or read with --password-stdin"};
+}
+
 Result<std::string> RunCredentialHelper(const std::string& name, const std::string& host) { return AskCredentialHelper(name, "get", host); }
 
 Result<std::string> AskCredentialHelper(const std::string& name, const std::string& verb, const std::string& input) {
+  return AskCredentialHelperFor(kHelperPatience, name, verb, input);
+}
+
+Result<std::string> AskCredentialHelperFor(std::chrono::milliseconds patience, const std::string& name, const std::string& verb, const std::string& input) {
   const std::string program = "docker-credential-" + name;
   if (input.size() > kHelperInput) return Error{Errc::kLimit, "the log-in is too long for " + program};
+  const auto until = Clock::now() + patience;
   BW_TRY(Child child, StartHelper(program, verb));
   const Status written = WriteAll(child.in.get(), input);
   child.in.Reset();
   std::string text;
-  char buf[4096];
-  for (ssize_t n; text.size() <= limits::kLoginFileBytes;) {
-    n = ::read(child.out.get(), buf, sizeof buf);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    text.append(buf, static_cast<std::size_t>(n));
-  }
+  const bool said = ReadAnswer(child.out.get(), until, text);
   child.out.Reset();
   const bool endless = text.size() > limits::kLoginFileBytes;
-  if (endless) ::kill(child.pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {}
+  const auto status = StatusBefore(child.pid, said && !endless ? until : Clock::now());
   if (endless) return Error{Errc::kLimit, program + " " + verb + " answers more than " + FormatBytes(limits::kLoginFileBytes)};
-  const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!said || !status) return Error{Errc::kLimit, program + " " + verb + " was not done after " + FormatDuration(patience) + " and was stopped"};
+  const bool done = WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
   if (done && written) return text;
   if (done) return Error{Errc::kUnavailable, program + " " + verb + " did not read what it was given"};
   // The helpers' protocol: failure with this text means that there is no log-in.

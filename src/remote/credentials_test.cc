@@ -37,6 +37,16 @@ TEST(Credentials, AsksTheHelperOfTheHostThenTheStore) {
   EXPECT_FALSE(*CredentialsIn(R"({"credsStore":"none"})", "b.example.com", helper));
 }
 
+// RFC 7617 section 2: "a user-id containing a colon character is invalid": it would be read as another name and password.
+TEST(Credentials, NamesHaveNoColon) {
+  EXPECT_TRUE(CheckUserName("alice@example.com").ok());
+  const auto bad = CheckUserName("alice:secret");
+  EXPECT_EQ(bad.error().code, Errc::kInvalid);
+  EXPECT_EQ(bad.error().message.find("secret"), std::string::npos);
+  CredentialHelper helper = [](const std::string&, const std::string&) -> Result<std::string> { return std::string(R"({"Username":"a:b","Secret":"s"})"); };
+  EXPECT_EQ(CredentialsIn(R"({"credsStore":"x"})", "h.example.com", helper).error().code, Errc::kInvalid);
+}
+
 TEST(Credentials, RefusesDamageAndForeignPrograms) {
   EXPECT_FALSE(CredentialsIn("{", "h", Never()).ok());
   EXPECT_FALSE(CredentialsIn(R"({"auths":{"h.example.com":{"auth":"%%%"}}})", "h.example.com", Never()).ok());

@@ -35,20 +35,25 @@ class Directory final : public ImageFiles {
  public:
   explicit Directory(const std::string& path) : folder_(Folder::Open(path)) {}
   using ImageFiles::Open;
-  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
+  Result<FilePart> Find(const std::string& name) const override {
     if (!StaysInside(name)) return Error{Errc::kInvalid, "the image names a file outside of itself"};
     if (!folder_) return folder_.error();
-    OpenedFile out;
     // Unpacked `docker save` archives have links between their layers. None may lead out.
     auto fd = folder_->OpenPlain(name, Links::kInside);
     if (!fd && fd.error().code == Errc::kNotFound) return Error{Errc::kNotFound, "it has no file " + Printable(name, 300)};
     if (!fd) return fd.error();
     struct stat info {};
     if (::fstat(fd->get(), &info) != 0) return ErrnoError("stat " + name);
-    out.fd = *std::move(fd);
+    FilePart out;
+    out.own = *std::move(fd);
+    out.fd = out.own.get();
     out.size = static_cast<std::uint64_t>(info.st_size);
-    if (out.size > most) return TooLarge(name, most);
     return out;
+  }
+  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
+    BW_TRY(FilePart part, Find(name));
+    if (part.size > most) return TooLarge(name, most);
+    return OpenedFile{std::move(part.own), part.size};
   }
 
  private:
@@ -75,20 +80,24 @@ class Archive final : public ImageFiles {
       : fd_(std::move(fd)), members_(std::move(members)), links_(std::move(links)) {}
 
   using ImageFiles::Open;
-  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
+  Result<FilePart> Find(const std::string& name) const override {
     // Old `docker save` stores a repeated layer as a link "../<id>/layer.tar" to the first one.
     auto link = links_.find(name);
     auto member = members_.find(link == links_.end() ? name : link->second);
-    if (member == members_.end()) return Error{Errc::kNotFound, "it has no file " + name};
-    if (member->second.size > most) return TooLarge(name, most);
+    if (member == members_.end()) return Error{Errc::kNotFound, "it has no file " + Printable(name, 300)};
+    return FilePart{UniqueFd(), fd_.get(), member->second.offset, member->second.size};
+  }
+  Result<OpenedFile> Open(const std::string& name, std::uint64_t most) const override {
+    BW_TRY(FilePart part, Find(name));
+    if (part.size > most) return TooLarge(name, most);
     OpenedFile out;
     BW_TRY(out.fd, TemporaryFile());
-    out.size = member->second.size;
-    off_t from = static_cast<off_t>(member->second.offset);
+    out.size = part.size;
+    off_t from = static_cast<off_t>(part.offset);
     for (std::uint64_t left = out.size; left > 0;) {
       ssize_t n = ::copy_file_range(fd_.get(), &from, out.fd.get(), nullptr, left, 0);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) return CopyPlainly(std::move(out), member->second);
+      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) return CopyPlainly(std::move(out), part);
       if (n < 0) return ErrnoError("copy " + name + " out of the archive");
       if (n == 0) return Error{Errc::kCorrupt, "the archive ends inside " + name};
       left -= static_cast<std::uint64_t>(n);
@@ -97,16 +106,9 @@ class Archive final : public ImageFiles {
   }
 
  private:
-  Result<OpenedFile> CopyPlainly(OpenedFile out, const Member& member) const {
-    FileSource source(fd_.get(), member.offset + member.size);
-    Bytes buffer(kChunk);
+  static Result<OpenedFile> CopyPlainly(OpenedFile out, const FilePart& part) {
     if (::lseek(out.fd.get(), 0, SEEK_SET) != 0) return ErrnoError("write a temporary file");
-    for (std::uint64_t done = 0; done < member.size;) {
-      std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, member.size - done));
-      BW_CHECK(source.ReadAt(member.offset + done, std::span(buffer).first(n)));
-      BW_CHECK(WriteAll(out.fd.get(), AsText(ByteSpan(buffer).first(n))));
-      done += n;
-    }
+    BW_CHECK(part.Stream([&](ByteSpan bytes) { return WriteAll(out.fd.get(), AsText(bytes)); }));
     return out;
   }
 
@@ -133,6 +135,24 @@ std::string CleanName(std::string_view name) {
 }
 
 }  // namespace
+
+Result<std::string> FilePart::Identity() const {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return ErrnoError("stat a file of the image");
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) + ":" + std::to_string(offset);
+}
+
+Status FilePart::Stream(const std::function<Status(ByteSpan)>& sink) const {
+  const FileSource source(fd, offset + size);
+  Bytes buffer(kChunk);
+  for (std::uint64_t done = 0; done < size;) {
+    const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, size - done));
+    BW_CHECK(source.ReadAt(offset + done, std::span(buffer).first(n)));
+    BW_CHECK(sink(ByteSpan(buffer).first(n)));
+    done += n;
+  }
+  return {};
+}
 
 Result<std::string> ImageFiles::Read(const std::string& name, std::uint64_t limit) const {
   BW_TRY(OpenedFile file, Open(name, limit));

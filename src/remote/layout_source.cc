@@ -116,24 +116,27 @@ class Layout final : public CopySource {
 };
 
 // What the layers of a docker archive are: plain tars, but some tools pack them.
-Result<std::string> LayerType(const OpenedFile& file) {
-  std::uint8_t head[4] = {};
-  if (file.size >= sizeof head) BW_CHECK(FileSource(file.fd.get(), file.size).ReadAt(0, head));
+std::string LayerType(ByteSpan head) {
   const std::string plain = "application/vnd.oci.image.layer.v1.tar";
-  if (head[0] == 0x1f && head[1] == 0x8b) return plain + "+gzip";
-  if (head[0] == 0x28 && head[1] == 0xb5 && head[2] == 0x2f && head[3] == 0xfd) return plain + "+zstd";
+  if (AsText(head).starts_with("\x1f\x8b")) return plain + "+gzip";
+  if (AsText(head).starts_with("\x28\xb5\x2f\xfd")) return plain + "+zstd";
   return plain;
 }
 
-Result<Digest> HashFile(const OpenedFile& file) {
+// As manifests have it; read where it lies.
+Result<std::pair<Digest, std::string>> DescribeLayer(const FilePart& file) {
   crypto::Hasher hasher(crypto::HashKind::kSha256);
-  FileSource source(file.fd.get(), file.size);
-  Bytes buffer(1 << 18);
-  for (;;) {
-    BW_TRY(std::size_t n, source.Read(buffer));
-    if (n == 0) return hasher.FinishDigest();
-    hasher.Update(ByteSpan(buffer).first(n));
-  }
+  std::string type;
+  BW_CHECK(file.Stream([&](ByteSpan bytes) {
+    if (type.empty()) type = LayerType(bytes);
+    hasher.Update(bytes);
+    return Status();
+  }));
+  if (type.empty()) type = LayerType({});
+  const Digest digest = hasher.FinishDigest();
+  formats::JsonWriter out;
+  out.BeginObject().Field("mediaType", type).Field("digest", digest.str()).Field("size", file.size).EndObject();
+  return std::pair(digest, out.Take());
 }
 
 class DockerArchive final : public CopySource {
@@ -150,12 +153,17 @@ class DockerArchive final : public CopySource {
     out.BeginObject().Field("schemaVersion", 2).Field("mediaType", formats::kOciManifest).Key("config").BeginObject();
     out.Field("mediaType", formats::kOciConfig).Field("digest", config_digest_.str()).Field("size", std::uint64_t{config_.size()}).EndObject();
     out.Key("layers").BeginArray();
+    std::map<std::string, std::string> known;  // descriptors; a layer that is named often is read once
     for (const auto& layer : image.layers) {
-      BW_TRY(auto file, files_.Open(layer.file));
-      BW_TRY(std::string type, LayerType(file));
-      BW_TRY(Digest digest, HashFile(file));
-      names_[digest] = layer.file;
-      out.BeginObject().Field("mediaType", type).Field("digest", digest.str()).Field("size", file.size).EndObject();
+      BW_TRY(FilePart file, files_.Find(layer.file));
+      BW_TRY(const std::string identity, file.Identity());
+      auto at = known.find(identity);
+      if (at == known.end()) {
+        BW_TRY(auto described, DescribeLayer(file));
+        names_[described.first] = layer.file;
+        at = known.emplace(identity, std::move(described.second)).first;
+      }
+      out.Raw(at->second);
     }
     manifest_.bytes = out.EndArray().EndObject().Take();
     manifest_.media_type = formats::kOciManifest;

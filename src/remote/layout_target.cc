@@ -58,7 +58,7 @@ bool HasEntry(const CopiedManifest& m) { return m.role != Role::kChild || m.docu
 
 class Layout final : public CopyTarget {
  public:
-  Layout(std::string path, Entries present) : path_(std::move(path)), present_(present) {}
+  explicit Layout(std::string path) : path_(std::move(path)) {}
   ~Layout() override { DropPart(); }
 
   Result<std::optional<FetchedManifest>> Tagged(const std::string& tag) override {
@@ -271,7 +271,7 @@ class Layout final : public CopyTarget {
 
   Result<formats::json::object> PresentIndex() const {
     formats::json::object none{{"schemaVersion", 2}, {"mediaType", formats::kOciIndex}, {"manifests", formats::json::array()}};
-    if (!root_ || present_ == Entries::kReplace) return none;
+    if (!root_) return none;
     auto text = root_->Read("index.json", limits::kManifestBytes);
     if (!text && text.error().code == Errc::kNotFound) return none;
     if (!text) return text.error();
@@ -284,7 +284,6 @@ class Layout final : public CopyTarget {
   }
 
   std::string path_;
-  Entries present_;
   std::optional<Folder> root_, blobs_;
   std::vector<UniqueFd> unsynced_;  // manifests
   std::string part_;  // name of the spool in blobs/, where it has one
@@ -293,6 +292,6 @@ class Layout final : public CopyTarget {
 
 }  // namespace
 
-std::unique_ptr<CopyTarget> LayoutTarget(std::string path, Entries present) { return std::make_unique<Layout>(std::move(path), present); }
+std::unique_ptr<CopyTarget> LayoutTarget(std::string path) { return std::make_unique<Layout>(std::move(path)); }
 
 }  // namespace bulwark::remote

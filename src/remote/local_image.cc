@@ -61,6 +61,7 @@ Result<LocalImage> FromDockerArchive(const ImageFiles& files) {
   BW_TRY(const auto* tags, formats::JsonOptionalArray(image, "RepoTags"));
   if (tags && !tags->empty() && tags->front().if_string()) out.name = tags->front().as_string();
   BW_TRY(const auto* layers, formats::JsonArray(image, "Layers"));
+  if (layers->size() > limits::kManifestDescriptors) return Error{Errc::kLimit, "manifest.json names more than " + std::to_string(limits::kManifestDescriptors) + " layers"};
   for (const auto& layer : *layers) {
     if (!layer.if_string()) return Error{Errc::kInvalid, "manifest.json names a layer by something that is no text"};
     out.layers.push_back({std::string(layer.as_string()), std::nullopt});

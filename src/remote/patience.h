@@ -2,11 +2,17 @@
 // How long a client puts up with a registry that is busy or a connection that is cut.
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 
 #include "net/http_client.h"
 
 namespace bulwark::remote {
+
+// What is small is answered in this time, redirects included: manifests, tokens, lists, whether a blob is there. Blobs have a least
+// rate (net::HttpClientOptions) and the size that their descriptor says.
+inline constexpr std::chrono::seconds kAnswerTime{120};
+inline constexpr std::uint64_t kAnswerBytes = 1 << 20;  // a token, an error; manifests and lists may have limits::kManifestBytes
 
 struct Patience {
   int tries = 1;                                        // of one request, without progress in between

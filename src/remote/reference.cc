@@ -128,9 +128,10 @@ std::string TagOf(std::string_view name) {
   return ValidTag(tag) ? std::string(tag) : std::string();
 }
 
-std::string BaseUrl(const ImageReference& reference, bool plain_http) {
+std::string BaseUrl(const ImageReference& reference, Tls tls) {
   if (reference.host == "docker.io") return "https://registry-1.docker.io";
-  return (plain_http || IsLoopback(reference.host) ? "http://" : "https://") + reference.host;
+  const bool plain = tls == Tls::kNever || (tls == Tls::kUsual && IsLoopback(reference.host));
+  return (plain ? "http://" : "https://") + reference.host;
 }
 
 }  // namespace bulwark::remote

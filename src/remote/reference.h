@@ -1,6 +1,7 @@
 #pragma once
 // Image references as people type them: "[host[:port]/]path[:tag][@digest]" (distribution reference grammar).
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,8 +29,13 @@ bool IsTag(std::string_view text);
 // The tag in a name that a layout or archive gives to an image: itself, or that of a whole reference; empty if it has none.
 std::string TagOf(std::string_view name);
 
-// "http://localhost:5000" for loopback hosts (no TLS there unless `tls`), "https://…" otherwise; docker.io has its own host.
-std::string BaseUrl(const ImageReference& reference, bool plain_http);
+enum class Tls : std::uint8_t {
+  kUsual,  // everywhere but at loopback hosts
+  kNever,
+  kAlways,
+};
+// "http://localhost:5000" or "https://registry.example.com"; docker.io has its own host, always with TLS.
+std::string BaseUrl(const ImageReference& reference, Tls tls);
 bool IsLoopback(std::string_view host);
 
 }  // namespace bulwark::remote

@@ -33,10 +33,11 @@ TEST(Reference, RefusesOtherSpellings) {
 }
 
 TEST(Reference, OnlyLoopbackIsPlain) {
-  EXPECT_EQ(BaseUrl(*ParseImageReference("127.0.0.1:5000/a"), false), "http://127.0.0.1:5000");
-  EXPECT_EQ(BaseUrl(*ParseImageReference("127.0.0.1.evil.test/a"), false), "https://127.0.0.1.evil.test");
-  EXPECT_EQ(BaseUrl(*ParseImageReference("localhost.evil.test/a"), false), "https://localhost.evil.test");
-  EXPECT_EQ(BaseUrl(*ParseImageReference("r.example.com/a"), true), "http://r.example.com");
+  EXPECT_EQ(BaseUrl(*ParseImageReference("127.0.0.1:5000/a"), Tls::kUsual), "http://127.0.0.1:5000");
+  EXPECT_EQ(BaseUrl(*ParseImageReference("127.0.0.1.evil.test/a"), Tls::kUsual), "https://127.0.0.1.evil.test");
+  EXPECT_EQ(BaseUrl(*ParseImageReference("localhost.evil.test/a"), Tls::kUsual), "https://localhost.evil.test");
+  EXPECT_EQ(BaseUrl(*ParseImageReference("r.example.com/a"), Tls::kNever), "http://r.example.com");
+  EXPECT_EQ(BaseUrl(*ParseImageReference("localhost:5000/a"), Tls::kAlways), "https://localhost:5000");
 }
 
 }  // namespace

@@ -83,6 +83,16 @@ std::string WarningTexts(std::string_view header) {
   return out;
 }
 
+// What is answered by little.
+net::HttpClientRequest Question(std::string method, std::string url) {
+  net::HttpClientRequest out;
+  out.method = std::move(method);
+  out.url = std::move(url);
+  out.limit = kAnswerBytes;
+  out.total_timeout_s = kAnswerTime.count();
+  return out;
+}
+
 }  // namespace
 
 Error ToError(std::string_view doing, const net::HttpClientResponse& response) {
@@ -123,8 +133,8 @@ Result<Challenge> ParseChallenge(std::string_view header) {
   }
 }
 
-RegistryClient::RegistryClient(net::HttpClient& http, const ImageReference& image, bool plain_http, std::optional<Credentials> credentials)
-    : http_(http), image_(image), base_(BaseUrl(image, plain_http)), credentials_(std::move(credentials)) {}
+RegistryClient::RegistryClient(net::HttpClient& http, const ImageReference& image, Tls tls, std::optional<Credentials> credentials)
+    : http_(http), image_(image), base_(BaseUrl(image, tls)), credentials_(std::move(credentials)) {}
 
 std::string RegistryClient::Url(const std::string& rest) const { return base_ + "/v2/" + image_.repository + "/" + rest; }
 
@@ -157,7 +167,16 @@ std::string RegistryClient::Scope(Want want) const {
   return out;
 }
 
-// The registry names it: it must not make this client ask inside of its own network, nor in clear where TLS was asked for.
+// Of a registry that is there itself, or where somebody said so.
+bool RegistryClient::MayBeInside(const Origin& service) const {
+  const auto registry = OriginOf(base_);
+  if (!registry) return false;
+  const bool named = service.host == registry->host || (!token_host_.empty() && service == OriginOf("https://" + token_host_));
+  return named || IsInternalHost(registry->host) || IsInternalHost(address_);
+}
+
+// The registry names it: it must not make this client ask inside of its own network, nor in clear where TLS was asked for. Where its
+// name leads is judged when it is connected to.
 Status RegistryClient::CheckTokenService(const Origin& service) const {
   const auto registry = OriginOf(base_);
   if (!registry) return Error{Errc::kInvalid, image_.host + " is no address of a registry"};
@@ -165,8 +184,7 @@ Status RegistryClient::CheckTokenService(const Origin& service) const {
     return Error{Errc::kUnauthenticated, image_.host + " names a token service " + std::string(why) + ": " + Printable(service.host, 253)};
   };
   if (registry->scheme == "https" && service.scheme != "https") return refused("without TLS");
-  if (service.host == registry->host || (!token_host_.empty() && service == *OriginOf("https://" + token_host_))) return {};
-  if (IsInternalHost(service.host) && !IsInternalHost(registry->host)) return refused("of this machine or its network");
+  if (IsInternalHost(service.host) && !MayBeInside(service)) return refused("of this machine or its network");
   return {};
 }
 
@@ -184,9 +202,13 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   if (!origin || (origin->scheme != "http" && origin->scheme != "https"))
     return Error{Errc::kInvalid, image_.host + " names a token service that is no web address"};
   BW_CHECK(CheckTokenService(*origin));
-  net::HttpClientRequest request;
-  request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) +
-                Scope(want);
+  auto request = Question("GET", realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) + Scope(want));
+  if (!MayBeInside(*origin)) {
+    request.may_connect = [this, &origin](const std::string& address) -> Status {
+      if (!IsInternalHost(address)) return {};
+      return {Errc::kUnauthenticated, image_.host + " names a token service whose address " + address + " is of this machine or its network: " + Printable(origin->host, 253) + "; if it belongs to the registry, say so with --token-host"};
+    };
+  }
   const bool send = credentials_ && MayGetCredentials(realm);
   if (send) request.headers.push_back(BasicHeader());
   else if (credentials_) withheld_from_ = Printable(origin->host, 253);
@@ -211,6 +233,7 @@ RegistryClient::Answer RegistryClient::SendOnce(net::HttpClientRequest request, 
   else if (basic_) request.headers.push_back(BasicHeader());
   auto answer = http_.Send(request);
   if (answer) answered_ = true;
+  if (answer) address_ = answer->address;
   return answer;
 }
 
@@ -238,8 +261,7 @@ RegistryClient::Answer RegistryClient::Send(const net::HttpClientRequest& reques
 }
 
 Status RegistryClient::CheckLogin() {
-  net::HttpClientRequest request;
-  request.url = base_ + "/v2/";
+  const auto request = Question("GET", base_ + "/v2/");
   BW_TRY(auto response, Send(request, Want::kAnything));
   if (response.status == 200 && credentials_ && tokens_.empty() && !basic_) {  // it lets anybody in: does it know this one?
     basic_ = true;
@@ -263,8 +285,7 @@ Result<std::optional<FetchedManifest>> RegistryClient::FindManifest(const std::s
 }
 
 Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference, Want want) {
-  net::HttpClientRequest request;
-  request.url = Url("manifests/" + reference);
+  auto request = Question("GET", Url("manifests/" + reference));
   request.headers = {{"Accept", std::string(kAccept)}};
   request.limit = limits::kManifestBytes;
   BW_TRY(auto response, Send(request, want));
@@ -287,9 +308,7 @@ Result<FetchedManifest> RegistryClient::GetManifest(const std::string& reference
 }
 
 Result<bool> RegistryClient::HasManifest(const std::string& reference) {
-  net::HttpClientRequest request;
-  request.method = "HEAD";
-  request.url = Url("manifests/" + reference);
+  auto request = Question("HEAD", Url("manifests/" + reference));
   request.headers = {{"Accept", std::string(kAccept)}};
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 200) return true;
@@ -303,6 +322,7 @@ Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(
   std::optional<Error> stopped;
   net::HttpClientRequest request;
   request.url = Url("blobs/" + digest.str());
+  request.limit = kAnswerBytes;  // of an error
   request.sink = [&](ByteSpan bytes) -> Status {
     hasher.Update(bytes);
     done += bytes.size();
@@ -328,9 +348,7 @@ Status RegistryClient::GetBlob(const Digest& digest, const std::function<Status(
 }
 
 Result<bool> RegistryClient::HasBlob(const Digest& digest) {
-  net::HttpClientRequest request;
-  request.method = "HEAD";
-  request.url = Url("blobs/" + digest.str());
+  const auto request = Question("HEAD", Url("blobs/" + digest.str()));
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 200) return true;
   if (response.status == 404) return false;
@@ -343,6 +361,7 @@ Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std:
   request.url = Url("manifests/" + reference);
   request.headers = {{"Content-Type", std::string(media_type)}};
   request.body = bytes;
+  request.limit = kAnswerBytes;
   request.follow_redirects = false;
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);

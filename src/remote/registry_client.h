@@ -41,7 +41,7 @@ class RegistryClient {
  public:
   // `http` outlives it. Credentials go to the registry's own host, and to a token service only if that is the same host or the
   // one known to belong to it (attacks: challenge-realm-theft).
-  RegistryClient(net::HttpClient& http, const ImageReference& image, bool plain_http, std::optional<Credentials> credentials);
+  RegistryClient(net::HttpClient& http, const ImageReference& image, Tls tls, std::optional<Credentials> credentials);
 
   // By default every request is tried once.
   void SetPatience(Patience patience) { patience_ = std::move(patience); }
@@ -86,6 +86,7 @@ class RegistryClient {
   Result<FetchedManifest> GetManifest(const std::string& reference, Want want);
   Error Refusal(std::string_view doing, const net::HttpClientResponse& response) const;  // ToError, and what was withheld
   Status CheckTokenService(const Origin& service) const;
+  bool MayBeInside(const Origin& service) const;
   bool MayGetCredentials(const std::string& realm) const;
   std::string Url(const std::string& rest) const;
   std::pair<std::string, std::string> BasicHeader() const;
@@ -103,6 +104,7 @@ class RegistryClient {
   std::optional<Credentials> credentials_;
   Patience patience_;
   std::string mount_source_, token_host_;
+  std::string address_;        // that the registry answered from last; empty behind a proxy
   std::string withheld_from_;  // host of the token service that did not get the credentials
   bool answered_ = false;
   bool basic_ = false;

@@ -15,6 +15,7 @@ class ScriptedHttp : public net::HttpClient {
  public:
   Result<net::HttpClientResponse> Send(const net::HttpClientRequest& request) override {
     asked.push_back(request);
+    if (request.may_connect) BW_CHECK(request.may_connect(connects_to));
     if (answers.empty()) return Error{Errc::kUnavailable, "no more answers"};
     auto out = answers.front();
     answers.pop_front();
@@ -22,6 +23,7 @@ class ScriptedHttp : public net::HttpClient {
     return out;
   }
   std::deque<net::HttpClientResponse> answers;
+  std::string connects_to = "192.0.2.1";
   std::vector<net::HttpClientRequest> asked;
 };
 
@@ -37,7 +39,7 @@ net::HttpClientResponse Unauthorized(const std::string& realm) {
 
 struct Fixture {
   ScriptedHttp http;
-  RegistryClient client{http, *ParseImageReference("r.example.com/a/b:v1"), false, Credentials{"alice", "secret"}};
+  RegistryClient client{http, *ParseImageReference("r.example.com/a/b:v1"), Tls::kUsual, Credentials{"alice", "secret"}};
 };
 
 TEST(RegistryClient, LogsInAtItsOwnHost) {
@@ -81,6 +83,62 @@ TEST(RegistryClient, KnowsATokenHostThatItWasTold) {
   plain.http.answers = {Unauthorized("http://gitlab.r.example/jwt/auth"), {403, {}, "", ""}};
   EXPECT_FALSE(plain.client.GetManifest("v1").ok());
   EXPECT_EQ(plain.http.asked.size(), 1u);  // not even asked
+}
+
+// What a name means to the resolver decides, unless the registry is inside itself. attacks: challenge-realm-theft
+TEST(RegistryClient, AsksNoTokenServiceInsideForARegistryOutside) {
+  struct Row { const char* registry_address; bool judged; };  // "": behind a proxy
+  for (const auto& [registry_address, judged] : {Row{"192.0.2.7", true}, Row{"[2001:db8::7]", true}, Row{"", true}, Row{"10.1.2.3", false}, Row{"[::1]", false}}) {
+    Fixture f;
+    auto challenge = Unauthorized("https://tokens.example.net/token");
+    challenge.address = registry_address;
+    f.http.answers = {challenge, {403, {}, "", ""}};
+    EXPECT_FALSE(f.client.GetManifest("v1").ok());
+    ASSERT_EQ(f.http.asked.size(), 2u);
+    const auto& may_connect = f.http.asked[1].may_connect;
+    ASSERT_EQ(static_cast<bool>(may_connect), judged) << registry_address;
+  }
+  Fixture told;
+  told.client.SetTokenHost("tokens.example.net");
+  told.http.answers = {Unauthorized("https://tokens.example.net/token"), {403, {}, "", ""}};
+  EXPECT_FALSE(told.client.GetManifest("v1").ok());
+  EXPECT_FALSE(told.http.asked[1].may_connect);
+}
+
+// The client asks as it sends, so what it is told is looked at while it is told.
+TEST(RegistryClient, JudgesTheAddressOfATokenService) {
+  for (const char* inside : {"127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:192.168.0.1]", "192.0.2.7"}) {
+    Fixture f;
+    const bool outside = std::string_view(inside) == "192.0.2.7";
+    f.http.connects_to = inside;
+    f.http.answers = {Unauthorized("https://tokens.example.net/token"), {403, {}, "", ""}};
+    auto got = f.client.GetManifest("v1");
+    ASSERT_FALSE(got.ok());
+    EXPECT_EQ(got.error().code, outside ? Errc::kDenied : Errc::kUnauthenticated) << inside;
+    EXPECT_EQ(got.error().message.find("tokens.example.net") != std::string::npos && got.error().message.find(inside) != std::string::npos, !outside) << got.error().message;
+  }
+}
+
+TEST(RegistryClient, BoundsWhatIsSmall) {
+  Fixture f;
+  const net::HttpClientResponse listed{200, {}, R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})", ""};
+  f.http.answers = {Unauthorized("https://r.example.com/token"), {200, {}, R"({"token":"T"})", ""}, {200, {}, "{}", ""}, listed};
+  ASSERT_TRUE(f.client.GetManifest("v1").ok());
+  const Digest digest = crypto::Sha256(AsBytes("x"));
+  ASSERT_TRUE(f.client.Referrers(digest, 10).ok());
+  f.http.answers = {Unauthorized("https://r.example.com/token"), {200, {}, R"({"token":"P"})", ""}, {200, {}, "", ""}, {200, {}, "", ""}, {200, {}, "", ""}};
+  ASSERT_TRUE(f.client.HasBlob(digest).ok());
+  ASSERT_TRUE(f.client.HasManifest("v1").ok());
+  ASSERT_TRUE(f.client.CheckLogin().ok());
+  ASSERT_EQ(f.http.asked.size(), 9u);
+  for (const auto& request : f.http.asked) {
+    EXPECT_TRUE(request.total_timeout_s > 0 && request.total_timeout_s <= 120) << request.url;
+    EXPECT_LE(request.limit, 4u << 20) << request.url;
+  }
+  EXPECT_LE(f.http.asked[1].limit, 1u << 20);
+  f.http.answers = {{500, {}, "", ""}};
+  EXPECT_FALSE(f.client.GetBlob(digest, [](ByteSpan) { return Status(); }).ok());
+  EXPECT_LE(f.http.asked.back().limit, 1u << 20);
 }
 
 TEST(RegistryClient, RefusesOtherBytesThanAskedFor) {

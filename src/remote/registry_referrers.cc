@@ -23,6 +23,7 @@ Result<std::optional<std::vector<Digest>>> RegistryClient::Referrers(const Diges
   request.headers = {{"Accept", std::string(formats::kOciIndex)}};
   request.url = Url("referrers/" + subject.str());
   request.limit = limits::kManifestBytes;
+  request.total_timeout_s = kAnswerTime.count();
   for (std::uint64_t page = 0; page < limits::kReferrerPages; ++page) {
     BW_TRY(auto response, Send(request, Want::kPull));
     // Registries that are older than the API answer in many ways; only the specification's 404 is promised.

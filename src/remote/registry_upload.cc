@@ -69,6 +69,7 @@ Result<std::string> RegistryClient::StartUpload(const std::string& query, std::s
   net::HttpClientRequest request;
   request.method = "POST";
   request.url = Url("blobs/uploads/" + query);
+  request.limit = kAnswerBytes;
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 201) return std::string();
   if (response.status != 202) return Refusal(doing, response);
@@ -91,6 +92,7 @@ RegistryClient::Answer RegistryClient::SendBody(const std::string& method, const
   net::HttpClientRequest request;
   request.method = method;
   request.url = url;
+  request.limit = kAnswerBytes;
   request.headers = {{"Content-Type", "application/octet-stream"}};
   if (offset > 0) request.headers.push_back({"Content-Range", std::to_string(offset) + "-" + std::to_string(source.size() - 1)});
   request.body_source = &rest;
@@ -111,6 +113,7 @@ RegistryClient::Answer RegistryClient::SendRest(std::string& url, const Digest& 
   net::HttpClientRequest end;
   end.method = "PUT";
   end.url = WithDigest(url, digest);
+  end.limit = kAnswerBytes;
   end.follow_redirects = false;
   return SendLoggedIn(end, Want::kPush);
 }
@@ -118,6 +121,7 @@ RegistryClient::Answer RegistryClient::SendRest(std::string& url, const Digest& 
 std::uint64_t RegistryClient::Received(std::string& url) {
   net::HttpClientRequest request;
   request.url = url;
+  request.limit = kAnswerBytes;
   request.follow_redirects = false;
   auto answer = Send(request, Want::kPush);
   url.clear();

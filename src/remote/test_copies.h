@@ -63,7 +63,7 @@ struct Clients {
   std::vector<std::unique_ptr<RegistryClient>> clients;
   RegistryClient& Add(const TestRegistry& registry, const std::string& repository) {
     http.push_back(net::MakeHttpClient());
-    clients.push_back(std::make_unique<RegistryClient>(*http.back(), *ParseImageReference(registry.host() + "/" + repository + ":v1"), true, std::nullopt));
+    clients.push_back(std::make_unique<RegistryClient>(*http.back(), *ParseImageReference(registry.host() + "/" + repository + ":v1"), Tls::kNever, std::nullopt));
     Patience patience;
     patience.tries = 4;
     patience.answered_before = true;

@@ -10,7 +10,7 @@ namespace {
 
 struct Link {
   explicit Link(const std::string& host, const std::string& repository = "a/b", std::optional<Credentials> credentials = std::nullopt)
-      : http(net::MakeHttpClient()), client(*http, *ParseImageReference(host + "/" + repository + ":v1"), true, std::move(credentials)) {
+      : http(net::MakeHttpClient()), client(*http, *ParseImageReference(host + "/" + repository + ":v1"), Tls::kNever, std::move(credentials)) {
     Patience patience;
     patience.tries = 4;
     patience.sleep = [this](std::chrono::milliseconds wait) { waits.push_back(wait); };

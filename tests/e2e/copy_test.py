@@ -386,6 +386,16 @@ on_push: refuse
         os.mkfifo(pipe / "index.json")
         self.assertIn("plain file", self.run_copy(self.at(0, "team/trap:v1"), pipe, code=3).stderr)
 
+    def test_pull_keeps_what_the_layout_has(self):
+        images = [oci.debian_image(CLEAN, {"which": name}) for name in (b"one", b"two", b"three")]
+        layout = self.folder / "kept"
+        listed = lambda: {m.get("annotations", {}).get("org.opencontainers.image.ref.name"): m["digest"] for m in json.loads((layout / "index.json").read_text())["manifests"]}
+        for tag, image, want in (("v1", images[0], {"v1": 0}), ("v2", images[1], {"v1": 0, "v2": 1}), ("v1", images[2], {"v1": 2, "v2": 1})):
+            self.assertEqual(self.here.push("team/kept", tag, image)[0], 201)
+            pulled = harness.bulwark("pull", self.at(0, f"team/kept:{tag}"), layout, env=self.env)
+            self.assertEqual(pulled.returncode, 0, pulled.stderr)
+            self.assertEqual(listed(), {name: images[i].digest for name, i in want.items()})
+
     def test_a_layout_with_a_name_of_one_letter(self):
         image = oci.debian_image(CLEAN)
         self.assertEqual(self.here.push("team/letter", "v1", image)[0], 201)
@@ -559,6 +569,22 @@ esac
         self.assertEqual(harness.bulwark("logout", host, env=env).returncode, 0)
         self.assertFalse((folder / "kept").exists())
         self.assertEqual(harness.bulwark("login", host, stdin="", env=env).returncode, 2)
+
+    def test_the_scheme_of_a_login_decides(self):
+        folder = self.folder / "scheme"
+        folder.mkdir()
+        env = {**self.env, "DOCKER_CONFIG": str(folder)}
+        login = lambda address, *more: harness.bulwark("login", address, "-u", "admin", "--password-stdin", *more, stdin=harness.PASSWORD + "\n", env=env)
+        host = self.proxies[0].address
+        secure = login(f"https://{host}")  # which has no TLS
+        self.assertEqual(secure.returncode, 3, secure.stderr)
+        self.assertIn(f"https://{host}", secure.stderr)
+        self.assertFalse((folder / "config.json").exists())
+        self.assertEqual(login(f"http://{host}").returncode, 0)
+        self.assertEqual(login(f"https://{host}", "--plain-http").returncode, 2)
+        named = harness.bulwark("login", host, "-u", "admin:x", "--password-stdin", stdin="y\n", env=env)
+        self.assertEqual(named.returncode, 2, named.stderr)
+        self.assertIn("':'", named.stderr)
 
     def test_the_terminal_does_not_echo_the_password(self):
         folder = self.folder / "terminal"
