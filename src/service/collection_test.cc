@@ -12,26 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Unlinks nothing, in `unlink`'s time.
-class SlowDriver final : public storage::BlobDriver {
- public:
-  explicit SlowDriver(storage::BlobDriver& inner) : inner_(inner) {}
-  std::function<void()> unlink;
-
-  Result<storage::BlobInfo> Stat(const storage::BlobKey& key) const override { return inner_.Stat(key); }
-  Result<std::unique_ptr<storage::BlobReader>> Open(const storage::BlobKey& key) const override { return inner_.Open(key); }
-  Result<std::unique_ptr<storage::BlobWriter>> Upload(const std::string& id) override { return inner_.Upload(id); }
-  Status Remove(const storage::BlobKey&) override {
-    unlink();
-    return {};
-  }
-  Status Each(const std::function<bool(const storage::BlobInfo&)>& each) const override { return inner_.Each(each); }
-  Status EachUpload(const std::function<bool(const std::string&)>& each) const override { return inner_.EachUpload(each); }
-
- private:
-  storage::BlobDriver& inner_;
-};
-
 class CollectionTest : public ServiceFixture {
  protected:
   static constexpr std::int64_t kBlobs = 2000;  // four transactions
@@ -46,7 +26,10 @@ class CollectionTest : public ServiceFixture {
       }
       return {};
     }));
-    driver_ = std::make_unique<SlowDriver>(*blobs_);
+    auto driver = std::make_unique<HookedDriver>(std::move(blobs_));
+    driver_ = driver.get();
+    blobs_ = std::move(driver);
+    Start(IndexWith({}));
     collector_ = std::make_unique<storage::Collector>(*database_, *driver_, clock_);
     collection_ = std::make_unique<Collection>(*service_, *collector_);
   }
@@ -65,7 +48,7 @@ class CollectionTest : public ServiceFixture {
     chore_.join();
   }
 
-  std::unique_ptr<SlowDriver> driver_;
+  HookedDriver* driver_ = nullptr;
   std::unique_ptr<storage::Collector> collector_;
   std::unique_ptr<Collection> collection_;
   std::atomic<bool> held_ = false, released_ = false;

@@ -38,6 +38,21 @@ TEST_F(RegistryTest, PushesAndPulls) {
   EXPECT_EQ(CountEvents("blob.push"), 2u);
 }
 
+TEST_F(RegistryTest, AFullDiskTakesNoManifestsButDeletions) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  auto driver = std::make_unique<HookedDriver>(std::move(blobs_));
+  HookedDriver& disk = *driver;
+  blobs_ = std::move(driver);
+  Start(IndexWith({}));
+  disk.full = true;
+  auto pushed = registry().PutManifest(alice_, Repo("team-a/app"), Ref("v2"), image_.media_type, image_.manifest, {});
+  ASSERT_FALSE(pushed);
+  EXPECT_EQ(pushed.error().code, Errc::kUnavailable);
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v2"), "");
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "");
+  EXPECT_TRUE(registry().DeleteManifest(As("admin"), Repo("team-a/app"), Ref("v1")));
+}
+
 TEST_F(RegistryTest, EachBlobIsAnalysedOnce) {
   Must(Push(alice_, "team-a/app", image_, "v1"));
   int analysed = analyzer_.analysed;
