@@ -226,6 +226,27 @@ TEST_F(RegistryTest, ManifestsWithoutSomeLayersAreTakenIfTheConfigurationSaysSo)
   EXPECT_EQ(ReadBlob(As("pat"), "team-a/app", image_.layers[0]), "");
 }
 
+TEST_F(RegistryTest, AnAbsentLayerHasOneSize) {
+  ServiceOptions options;
+  options.sparse = Sparse::kAll;
+  Start(IndexWith({}), options);
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  const std::string layer = DescriptorJson("application/vnd.oci.image.layer.v1.tar", image_.layers[0]);
+  const std::string size = std::to_string(image_.layers[0].size());
+  const auto put = [&](const std::string& second) {
+    std::string manifest = image_.manifest;
+    manifest.insert(manifest.find(layer) + layer.size(), "," + second);
+    return registry().PutManifest(alice_, Repo("team-a/app"), Ref("v1"), image_.media_type, manifest, {});
+  };
+  std::string other = layer;
+  other.replace(other.find(size), size.size(), "7");
+  auto refused = put(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kInvalid);
+  EXPECT_EQ(OciCode(refused.error()).code, "MANIFEST_INVALID");
+  EXPECT_TRUE(put(layer));
+}
+
 TEST_F(RegistryTest, AnAbsentLayerArrivesByMountOrByAnotherManifest) {
   ServiceOptions options;
   options.sparse = Sparse::kAll;
