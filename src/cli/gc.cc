@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "cli/answer.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -21,11 +22,6 @@ namespace bulwark::cli {
 namespace {
 
 using formats::json::object;
-
-std::string Text(const object& from, std::string_view key) {
-  auto value = formats::JsonOptionalString(from, key);
-  return value && *value ? Printable(**value) : std::string();
-}
 
 std::uint64_t Number(const object& from, std::string_view key) {
   auto value = formats::JsonUint(from, key);
