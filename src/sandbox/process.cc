@@ -42,7 +42,9 @@ Result<pid_t> StartWorker(const std::string& program, int socket, int null_fd) {
   Child child{"bulwark-worker", "worker", {}, kWorkerSocket + 1, Child::Session::kOwn, Child::Environment::kNone};
   for (int fd = 0; fd <= 2; ++fd) child.descriptors.emplace_back(kSanitizers && fd == 2 ? 2 : null_fd, fd);
   child.descriptors.emplace_back(socket, kWorkerSocket);
-  return Spawn(program, child);
+  auto pid = Spawn(program, child);
+  if (!pid) return pid.error().Wrap("starting a worker");
+  return pid;
 }
 
 Result<UniqueFd> AboveStandard(UniqueFd fd) {
