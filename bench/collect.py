@@ -141,7 +141,7 @@ def collect(server):
             raise SystemExit(f"  gc: {status} {report}")
         for key in removed:
             removed[key] += report[key]
-        if report["manifests"] + report["blobs"] == 0:
+        if report["complete"] and report["manifests"] + report["blobs"] == 0:
             return time.monotonic() - begin, removed
 
 

@@ -303,7 +303,7 @@ def certificate(folder):
 class Bulwark(harness.Server):
     """One server that listens in clear and by TLS."""
 
-    def start(self):
+    def command(self):
         plain, tls = harness.free_port(), harness.free_port()
         certificate(self.data)
         (self.data / "bulwark.yaml").write_text(f"""
@@ -313,18 +313,7 @@ listeners:
 storage: {{directory: data}}
 """)
         self.address, self.tls = f"127.0.0.1:{plain}", f"127.0.0.1:{tls}"
-        self.log = open(self.data / "server.log", "ab")
-        self.process = subprocess.Popen([str(harness.BULWARK), "serve", "--config", self.data / "bulwark.yaml"], stdout=self.log, stderr=subprocess.STDOUT,
-                                        stdin=subprocess.DEVNULL, env={**os.environ, "BULWARK_ADMIN_PASSWORD": harness.PASSWORD})
-        while True:
-            assert self.process.poll() is None, self.text()
-            try:
-                connection = http.client.HTTPConnection(self.address, timeout=5)
-                connection.request("GET", "/readyz")
-                if connection.getresponse().status == 200:
-                    return
-            except OSError:
-                time.sleep(0.005)
+        return ["serve", "--config", self.data / "bulwark.yaml"]
 
 
 def main():

@@ -8,6 +8,11 @@
 #include "base/log.h"
 
 namespace bulwark::advisory {
+namespace {
+
+constexpr std::uint64_t kShown = 10;  // of each kind
+
+}  // namespace
 
 std::span<const Feed> Feeds() {
   static constexpr std::array kFeeds{
@@ -26,13 +31,7 @@ Status FeedOutput::Add(Record record) {
   // What can report nothing does not count: a feed that calls everything unaffected has shrunk.
   const bool reports = record.state != State::kNotAffected;
   const std::string id = record.id;
-  if (Status added = builder_.Add(std::move(record)); !added) {
-    if (added.error().code == Errc::kLimit) return added;
-    CountError(id, added.error());
-    return {};
-  }
-  records_ += reports;
-  return {};
+  return Count(id, builder_.Add(std::move(record)), reports);
 }
 
 Status FeedOutput::Add(KnownExploited entry) {
@@ -43,22 +42,27 @@ Status FeedOutput::Add(KnownExploited entry) {
 
 Status FeedOutput::Add(Epss entry) {
   const std::string cve = entry.cve;
-  if (Status added = builder_.AddEpss(std::move(entry)); !added) {
-    if (added.error().code == Errc::kLimit) return added;
-    CountError(cve, added.error());
-    return {};
-  }
-  ++records_;
+  return Count(cve, builder_.AddEpss(std::move(entry)), true);
+}
+
+Status FeedOutput::Count(std::string_view where, Status added, bool reports) {
+  if (!added && added.error().code == Errc::kLimit) return added;
+  if (!added) CountError(where, added.error());
+  else records_ += reports;
   return {};
 }
 
 void FeedOutput::CountError(std::string_view where, const Error& error) {
-  ++errors_;
-  Tell(where, error.message);
+  if (errors_++ < kShown) Show(where, error.message);
 }
 
+// Notes have lines of their own: they must not hide the errors.
 void FeedOutput::Tell(std::string_view where, std::string_view what) {
-  if (messages_.size() < 10) messages_.push_back(fmt::format("{}: {}", Printable(where, 200), Printable(what, 400)));
+  if (notes_++ < kShown) Show(where, what);
+}
+
+void FeedOutput::Show(std::string_view where, std::string_view what) {
+  messages_.push_back(fmt::format("{}: {}", Printable(where, 200), Printable(what, 400)));
 }
 
 void FeedOutput::SawDate(Time date) {

@@ -31,13 +31,17 @@ class FeedOutput {
   std::uint64_t records() const { return records_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t errors() const { return errors_; }
-  const std::vector<std::string>& messages() const { return messages_; }  // the first ones
+  const std::vector<std::string>& messages() const { return messages_; }  // the first errors and the first notes
   Time data_date() const { return data_date_; }
 
  private:
+  // Of what was given to the builder.
+  Status Count(std::string_view where, Status added, bool reports);
+  void Show(std::string_view where, std::string_view what);
+
   Builder& builder_;
   std::string source_;
-  std::uint64_t items_ = 0, records_ = 0, skipped_ = 0, errors_ = 0;
+  std::uint64_t items_ = 0, records_ = 0, skipped_ = 0, errors_ = 0, notes_ = 0;
   std::vector<std::string> messages_;
   Time data_date_ = kNever;
 };

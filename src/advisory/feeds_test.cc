@@ -104,6 +104,18 @@ TEST(Osv, ReadsYamlWithoutGuessingTypes) {
   EXPECT_EQ("PyPI jinja2 PYSEC-1 [CVE-2024-1] fixed 1 unknown - ..1.10 2.10,2021-01-01", Lines(**index)[0]);
 }
 
+// 30 odd ids before the one record that was refused.
+TEST(FeedOutput, NotesDoNotHideErrors) {
+  Builder builder;
+  FeedOutput out(builder, "test");
+  for (int i = 0; i < 30; ++i) out.Tell("note", "odd");
+  for (int i = 0; i < 30; ++i) out.CountError("item", Error{Errc::kInvalid, "refused"});
+  EXPECT_EQ(out.errors(), 30u);
+  const auto& lines = out.messages();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "note: odd"), 10);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "item: refused"), 10);
+}
+
 TEST(Osv, KeepsTheDatesOfTheSource) {
   Builder builder;
   FeedOutput out(builder, "osv");

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "formats/json.h"
+#include "sandbox/spawn.h"
 
 namespace bulwark::app {
 namespace {
@@ -24,41 +24,6 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kLook = 5s, kChildLook = 100ms;
 constexpr auto kLongest = 12h;  // of one round; then something hangs that should not
 constexpr std::uint64_t kOrderBytes = 1 << 20;
-
-class SpawnSetup {
- public:
-  explicit SpawnSetup(int input) {
-    posix_spawn_file_actions_init(&files_);
-    posix_spawn_file_actions_adddup2(&files_, input, STDIN_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&files_, STDERR_FILENO + 1);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&files_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  Result<pid_t> Start(const std::string& program) {
-    std::string name = "bulwark-feeds", verb = "feeds";
-    char* arguments[] = {name.data(), verb.data(), nullptr};
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, program.c_str(), &files_, &attributes_, arguments, environ);  // proxies are said there
-    if (error != 0) return Error{Errc::kUnavailable, "start " + program + " feeds: " + std::strerror(error)};
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t files_;
-  posix_spawnattr_t attributes_;
-};
 
 Result<UniqueFd> InMemory(std::string_view text) {
   UniqueFd fd(::memfd_create("bulwark-feeds", MFD_CLOEXEC));
@@ -178,7 +143,9 @@ void FeedUpkeep::Run() {
 // Starts the process and waits for its end, or for ours.
 Status FeedUpkeep::RunOnce() {
   BW_TRY(const UniqueFd order, InMemory(FeedOrder(config_)));
-  BW_TRY(const pid_t pid, SpawnSetup(order.get()).Start(program_));
+  const sandbox::Child child{"bulwark-feeds", "feeds", {{order.get(), STDIN_FILENO}}, STDERR_FILENO + 1, sandbox::Child::Session::kOurs,
+                             sandbox::Child::Environment::kOurs};  // proxies are said there
+  BW_TRY(const pid_t pid, sandbox::Spawn(program_, child));
   const auto end = std::chrono::steady_clock::now() + kLongest;
   bool killed = false;
   while (true) {

@@ -186,9 +186,7 @@ Status Server::State::OpenService(const std::string& worker_program) {
   service_options.blob_bytes = config.blob_bytes;
   service_options.uploads_per_user = config.uploads_per_user;
   service_options.upload_lifetime = config.upload_lifetime;
-  static_assert(static_cast<int>(service::Sparse::kAll) == static_cast<int>(config::Sparse::kAll) &&
-                static_cast<int>(service::Sparse::kRefuse) == static_cast<int>(config::Sparse::kRefuse));
-  service_options.sparse = static_cast<service::Sparse>(config.sparse);
+  service_options.sparse = config.sparse;
   LogInfo("advisory data of " + FormatDate(index->data_date()) + ", " + std::to_string(index->records()) + " records");
   BW_TRY(service, service::Service::Open({*database, *blobs, *authenticator, *analyzer, clock}, std::move(index),
                                          std::move(service_options)));

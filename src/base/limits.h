@@ -44,6 +44,7 @@ inline constexpr std::uint64_t kMinimumBodyRate = 1 * kKiB;     // bytes a secon
 inline constexpr std::uint64_t kUploadSessionsPerUser = 1000;
 inline constexpr std::chrono::hours kUploadLifetime{24};
 inline constexpr std::chrono::hours kBlobLease{24};             // HEAD hit, mount and finished upload renew it
+inline constexpr std::chrono::seconds kCollectionAnswer{15};    // an administrator's collection answers after that; clients wait for a minute
 
 // Analysis of one layer.
 inline constexpr std::uint64_t kLayerBytes = 64 * kGiB;         // inflated

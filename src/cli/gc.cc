@@ -1,12 +1,17 @@
 // bulwark gc run|why
 
+#include <array>
+#include <chrono>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "cli/answer.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -17,11 +22,6 @@ namespace bulwark::cli {
 namespace {
 
 using formats::json::object;
-
-std::string Text(const object& from, std::string_view key) {
-  auto value = formats::JsonOptionalString(from, key);
-  return value && *value ? Printable(**value) : std::string();
-}
 
 std::uint64_t Number(const object& from, std::string_view key) {
   auto value = formats::JsonUint(from, key);
@@ -89,17 +89,50 @@ std::string WhyTable(const object& why) {
   return out;
 }
 
+Result<object> ParseObject(std::string_view json) {
+  BW_TRY(auto value, formats::ParseJson(json));
+  if (auto* answer = value.if_object()) return std::move(*answer);
+  return Error{Errc::kInvalid, "the registry's answer is not an object"};
+}
+
+// The registry answers within seconds with what it removed by then: asked until nothing is left. The sum, as JSON.
+Result<std::string> Collect(remote::RegistryClient& client) {
+  std::array<std::pair<const char*, std::uint64_t>, 4> sums{{{"blobs", 0}, {"bytes", 0}, {"manifests", 0}, {"uploads", 0}}};
+  Progress progress("collecting: removed");
+  for (bool complete = false; !complete;) {
+    BW_TRY(auto response, client.Api("POST", "/api/v1/gc", ""));
+    BW_TRY(const object report, ParseObject(response.body));
+    bool removed = false;
+    for (auto& [key, sum] : sums) {
+      removed = removed || Number(report, key) > 0;
+      sum += Number(report, key);
+    }
+    BW_TRY(auto said, formats::JsonOptionalBool(report, "complete"));
+    complete = said.value_or(true);  // older ones answer at the end alone
+    progress.Update(sums[1].second, 0, std::to_string(sums[0].second) + " blobs");
+    if (!complete && !removed) std::this_thread::sleep_for(std::chrono::seconds(1));  // another's pass is waited for
+  }
+  formats::JsonWriter out;
+  out.BeginObject();
+  for (const auto& [key, sum] : sums) out.Field(key, sum);
+  return out.EndObject().Take();
+}
+
+Result<std::string> Answer(remote::RegistryClient& client, const GcArguments& a) {
+  if (a.verb == GcArguments::Verb::kRun && !a.dry_run) return Collect(client);
+  const std::string path = a.verb == GcArguments::Verb::kWhy ? "why/" + a.digest : "preview";
+  BW_TRY(auto response, client.Api("GET", "/api/v1/gc/" + path, ""));
+  return std::move(response.body);
+}
+
 Status Run(const GcArguments& a) {
   using Verb = GcArguments::Verb;
   BW_TRY(auto session, OpenApi(a.registry, a.login));
-  const bool run = a.verb == Verb::kRun && !a.dry_run;
-  const std::string path = a.verb == Verb::kWhy ? "/api/v1/gc/why/" + a.digest : run ? "/api/v1/gc" : "/api/v1/gc/preview";
-  BW_TRY(auto response, session->client.Api(run ? "POST" : "GET", path, ""));
-  if (a.format == "json" || (a.format.empty() && !OutIsTerminal())) return WriteOutput("", response.body + "\n");
-  BW_TRY(auto value, formats::ParseJson(response.body));
-  const auto* answer = value.if_object();
-  if (!answer) return Error{Errc::kInvalid, "the registry's answer is not an object"};
-  return WriteOutput("", a.verb == Verb::kWhy ? WhyTable(*answer) : run ? "removed: " + Removed(*answer) : PreviewTable(*answer));
+  BW_TRY(std::string json, Answer(session->client, a));
+  if (a.format == "json" || (a.format.empty() && !OutIsTerminal())) return WriteOutput("", json + "\n");
+  BW_TRY(const object answer, ParseObject(json));
+  if (a.verb == Verb::kWhy) return WriteOutput("", WhyTable(answer));
+  return WriteOutput("", a.dry_run ? PreviewTable(answer) : "removed: " + Removed(answer));
 }
 
 }  // namespace

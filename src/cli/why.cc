@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/log.h"
+#include "cli/answer.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -16,11 +17,6 @@ namespace bulwark::cli {
 namespace {
 
 using formats::json::object;
-
-std::string Text(const object& from, std::string_view key) {
-  auto value = formats::JsonOptionalString(from, key);
-  return value && *value ? Printable(**value) : std::string();
-}
 
 std::string Coloured(const std::string& decision, bool colour) {
   if (!colour) return decision;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include "sandbox/exit_codes.h"
 #include "sandbox/lockdown.h"
 #include "sandbox/sanitizers.h"
+#include "sandbox/spawn.h"
 
 namespace bulwark::sandbox {
 namespace {
@@ -37,42 +37,15 @@ constexpr auto kKillTime = 10s;
 constexpr std::uint64_t kReadyBytes = 4096;
 constexpr int kFirstFreeFd = 10;        // our ends stay clear of the child's 0 to 3
 
-class SpawnSetup {
- public:
-  SpawnSetup(int socket, int null_fd) {
-    posix_spawn_file_actions_init(&files_);
-    for (int fd = 0; fd <= 2; ++fd) posix_spawn_file_actions_adddup2(&files_, kSanitizers && fd == 2 ? 2 : null_fd, fd);
-    posix_spawn_file_actions_adddup2(&files_, socket, kWorkerSocket);
-    posix_spawn_file_actions_addclosefrom_np(&files_, kWorkerSocket + 1);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  }
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&files_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  Result<pid_t> Start(const std::string& program) {
-    std::string name = "bulwark-worker", verb = "worker";
-    std::array<char*, 3> arguments = {name.data(), verb.data(), nullptr};
-    std::array<char*, 1> environment = {nullptr};
-    pid_t pid = 0;
-    int error = ::posix_spawn(&pid, program.c_str(), &files_, &attributes_, arguments.data(), environment.data());
-    if (error != 0) return Error{Errc::kUnavailable, fmt::format("starting a worker ({}): {}", program, std::strerror(error))};
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t files_;
-  posix_spawnattr_t attributes_;
-};
+// With no environment, and nothing open but the null device and its socket.
+Result<pid_t> StartWorker(const std::string& program, int socket, int null_fd) {
+  Child child{"bulwark-worker", "worker", {}, kWorkerSocket + 1, Child::Session::kOwn, Child::Environment::kNone};
+  for (int fd = 0; fd <= 2; ++fd) child.descriptors.emplace_back(kSanitizers && fd == 2 ? 2 : null_fd, fd);
+  child.descriptors.emplace_back(socket, kWorkerSocket);
+  auto pid = Spawn(program, child);
+  if (!pid) return pid.error().Wrap("starting a worker");
+  return pid;
+}
 
 Result<UniqueFd> AboveStandard(UniqueFd fd) {
   UniqueFd out(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstFreeFd));
@@ -115,7 +88,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const std::string& p
   UniqueFd first(ends[0]), second(ends[1]);
   BW_TRY(UniqueFd ours, AboveStandard(std::move(first)));
   BW_TRY(UniqueFd theirs, AboveStandard(std::move(second)));
-  BW_TRY(pid_t pid, SpawnSetup(theirs.get(), null_fd).Start(program));
+  BW_TRY(pid_t pid, StartWorker(program, theirs.get(), null_fd));
   UniqueFd status(::open(fmt::format("/proc/{}/status", pid).c_str(), O_RDONLY | O_CLOEXEC));
   std::unique_ptr<WorkerProcess> worker(new WorkerProcess(pid, std::move(ours), std::move(status)));
   theirs.Reset();  // so that its death closes the socket

@@ -20,7 +20,7 @@ constexpr std::int64_t kShown = 100;  // rows of a list
 std::string Summary(const storage::CollectorReport& report) {
   return std::to_string(report.blobs) + " blobs of " + std::to_string(report.bytes) + " bytes, " +
          std::to_string(report.manifests) + " manifests of deleted repositories, " + std::to_string(report.uploads) +
-         " uploads";
+         " uploads" + (report.complete ? "" : "; more may be due");
 }
 
 Result<std::string> UserName(const storage::ReadTx& tx, storage::PrincipalId id) {
@@ -110,26 +110,81 @@ std::string_view Name(storage::Fate fate) {
   return "?";
 }
 
-Status Collection::RunDue() {
-  MutexLock lock(one_pass_);
-  if (!adopted_) {
-    auto report = collector_.AdoptOrphans(stop_.get_token());
-    adopted_ = true;  // a file that cannot be looked at must not keep the rest from being collected
-    if (!report) LogError("collection: files without a row: " + report.error().message);
-    else if (report->adopted > 0)
-      LogInfo("collection: " + std::to_string(report->adopted) + " files without a row were adopted; they go in " +
-              FormatDuration(limits::kBlobLease) + " unless a push takes them");
+// Ends the pass that its maker began.
+class Collection::Turn {
+ public:
+  explicit Turn(Collection& owner) : owner_(owner) {}
+  ~Turn() {
+    {
+      MutexLock lock(owner_.mutex_);
+      owner_.busy_ = false;
+    }
+    owner_.changed_.notify_all();
   }
-  BW_CHECK(collector_.Run(stop_.get_token()));
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Collection& owner_;
+};
+
+void Collection::Stop() {
+  MutexLock lock(mutex_);
+  stop_.request_stop();
+  chore_.request_stop();
+  changed_.notify_all();
+}
+
+std::optional<std::stop_token> Collection::BeginChore() {
+  MutexLock lock(mutex_);
+  if (busy_ || waiting_ > 0 || stop_.stop_requested()) return std::nullopt;
+  busy_ = true;
+  chore_ = std::stop_source();
+  return chore_.get_token();
+}
+
+bool Collection::WaitForTurn(Moment until) {
+  MutexLock lock(mutex_);
+  chore_.request_stop();
+  ++waiting_;
+  while (busy_ && !stop_.stop_requested())
+    if (changed_.wait_until(mutex_, until) == std::cv_status::timeout) break;
+  --waiting_;
+  if (busy_) return false;
+  busy_ = true;
+  return true;
+}
+
+void Collection::Adopt(const std::stop_token& stop) {
+  auto report = collector_.AdoptOrphans(stop);
+  // A file that cannot be looked at must not keep the rest from being collected.
+  adopted_ = !report || !stop.stop_requested();
+  if (!report) LogError("collection: files without a row: " + report.error().message);
+  else if (report->adopted > 0)
+    LogInfo("collection: " + std::to_string(report->adopted) + " files without a row were adopted; they go in " +
+            FormatDuration(limits::kBlobLease) + " unless a push takes them");
+}
+
+Status Collection::RunDue() {
+  const auto stop = BeginChore();
+  if (!stop) return {};
+  const Turn turn(*this);
+  if (!adopted_) Adopt(*stop);
+  BW_CHECK(collector_.Run({*stop}));
   return {};
 }
 
-Result<storage::CollectorReport> Collection::Run(const Caller& caller) {
+Result<storage::CollectorReport> Collection::RunUntil(Moment end) {
+  storage::CollectorReport nothing;
+  nothing.complete = false;
+  if (!WaitForTurn(end)) return nothing;
+  const Turn turn(*this);
+  return collector_.Run({stop_.get_token(), end});
+}
+
+Result<storage::CollectorReport> Collection::Run(const Caller& caller, std::chrono::milliseconds most) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "collection.run", kObject));
-  auto report = [&]() -> Result<storage::CollectorReport> {
-    MutexLock lock(one_pass_);
-    return collector_.Run(stop_.get_token());
-  }();
+  auto report = RunUntil(std::chrono::steady_clock::now() + most);
   audit::Event event = service_.rights().Event(caller, "collection.run", std::string(kObject));
   event.outcome = report ? audit::Outcome::kDone : audit::Outcome::kFailed;
   event.reason = report ? Summary(*report) : report.error().message;

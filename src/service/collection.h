@@ -1,6 +1,8 @@
 #pragma once
 // The collector and whoever starts it: the chore of the process and administrators. One pass at a time.
 
+#include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -40,22 +42,36 @@ class Collection {
   // Both outlive it. Nobody else uses the collector from here on.
   Collection(Service& service, storage::Collector& collector) : service_(service), collector_(collector) {}
 
-  // For the chore. The first pass of a process also adopts files without rows.
+  // For the chore; nothing while an administrator's pass is under way. The first pass of a process also adopts files
+  // without rows.
   Status RunDue();
   // Ends a pass that is under way, and all later ones, in a sound state.
-  void Stop() { stop_.request_stop(); }
+  void Stop();
 
-  // A pass now, after the one that may be under way. Blocks as long as it takes.
-  Result<storage::CollectorReport> Run(const Caller& caller);
+  // A pass now: the chore's makes way for it, another administrator's is waited for. Blocks for about `most`; what is left
+  // then (CollectorReport::complete) the next call or the chore removes.
+  Result<storage::CollectorReport> Run(const Caller& caller, std::chrono::milliseconds most);
   Result<storage::CollectionPreview> Preview(const Caller& caller);
   Result<KeptBecause> Why(const Caller& caller, const Digest& digest);  // kNotFound: nothing of that digest is here
 
  private:
+  class Turn;
+  using Moment = std::chrono::steady_clock::time_point;
+  std::optional<std::stop_token> BeginChore();
+  bool WaitForTurn(Moment until);
+  Result<storage::CollectorReport> RunUntil(Moment end);
+  void Adopt(const std::stop_token& stop);
+
   Service& service_;
   std::stop_source stop_;
-  Mutex one_pass_;
-  storage::Collector& collector_ BW_GUARDED_BY(one_pass_);
-  bool adopted_ BW_GUARDED_BY(one_pass_) = false;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool busy_ BW_GUARDED_BY(mutex_) = false;  // a pass is under way
+  int waiting_ BW_GUARDED_BY(mutex_) = 0;    // administrators
+  std::stop_source chore_ BW_GUARDED_BY(mutex_);
+  // Of whoever made busy_ true.
+  storage::Collector& collector_;
+  bool adopted_ = false;
 };
 
 }  // namespace bulwark::service

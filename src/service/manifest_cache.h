@@ -26,15 +26,20 @@ class ManifestCache {
   // The database outlives it.
   explicit ManifestCache(const storage::Database& database) : database_(database) {}
 
-  // Null: ask the gate.
-  std::shared_ptr<const Entry> Find(const RepoName& name, const Reference& reference, Time now) const;
+  // Null: ask the gate. What does not serve any more goes when it is met.
+  std::shared_ptr<const Entry> Find(const RepoName& name, const Reference& reference, Time now);
   void Insert(const RepoName& name, const Reference& reference, Entry entry);
 
  private:
-  const storage::Database& database_;
-  mutable Mutex mutex_;
   // Shared with the requests that answer from them.
-  std::unordered_map<std::string, std::shared_ptr<const Entry>> entries_ BW_GUARDED_BY(mutex_);
+  using Entries = std::unordered_map<std::string, std::shared_ptr<const Entry>>;
+  Entries::iterator Drop(Entries::iterator entry) BW_REQUIRES(mutex_);
+  bool HasRoom(std::uint64_t size) const BW_REQUIRES(mutex_);
+  void MakeRoom(std::uint64_t size, std::uint64_t generation) BW_REQUIRES(mutex_);
+
+  const storage::Database& database_;
+  Mutex mutex_;
+  Entries entries_ BW_GUARDED_BY(mutex_);
   std::uint64_t bytes_ BW_GUARDED_BY(mutex_) = 0;
 };
 

@@ -106,6 +106,7 @@ Result<PushedManifest> Manifests::Put(const Caller& caller, const RepoName& name
                                       std::string_view content_type, std::string bytes,
                                       const std::vector<TagName>& more_tags) {
   BW_CHECK(d_.rights.Require(caller, name.str(), auth::Verb::kPush, "manifest.push"));
+  BW_CHECK(d_.blobs.CheckSpace(bytes.size()));
   if (bytes.size() > limits::kManifestBytes) return {Errc::kLimit, "SIZE_INVALID: the manifest is larger than 4 MiB"};
   const auto* digest = std::get_if<Digest>(&reference);
   Digest actual = crypto::HashWith(digest ? digest->algorithm() : DigestAlgorithm::kSha256, AsBytes(bytes));

@@ -17,13 +17,13 @@
 #include "base/byte_source.h"
 #include "base/digest.h"
 #include "base/result.h"
+#include "config/config.h"
 #include "service/names.h"
 #include "storage/blob/driver.h"
 
 namespace bulwark::service {
 
-// What is accepted of manifests whose parts are not all there: nothing, indexes, also images that lack layers.
-enum class Sparse : std::uint8_t { kRefuse, kIndexes, kAll };
+using config::Sparse;
 
 // Who asks, over which connection. Lives as long as the request.
 struct Caller {

@@ -38,6 +38,21 @@ TEST_F(RegistryTest, PushesAndPulls) {
   EXPECT_EQ(CountEvents("blob.push"), 2u);
 }
 
+TEST_F(RegistryTest, AFullDiskTakesNoManifestsButDeletions) {
+  Must(Push(alice_, "team-a/app", image_, "v1"));
+  auto driver = std::make_unique<HookedDriver>(std::move(blobs_));
+  HookedDriver& disk = *driver;
+  blobs_ = std::move(driver);
+  Start(IndexWith({}));
+  disk.full = true;
+  auto pushed = registry().PutManifest(alice_, Repo("team-a/app"), Ref("v2"), image_.media_type, image_.manifest, {});
+  ASSERT_FALSE(pushed);
+  EXPECT_EQ(pushed.error().code, Errc::kUnavailable);
+  EXPECT_NE(Pull(As("pat"), "team-a/app", "v2"), "");
+  EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "");
+  EXPECT_TRUE(registry().DeleteManifest(As("admin"), Repo("team-a/app"), Ref("v1")));
+}
+
 TEST_F(RegistryTest, EachBlobIsAnalysedOnce) {
   Must(Push(alice_, "team-a/app", image_, "v1"));
   int analysed = analyzer_.analysed;
@@ -209,6 +224,27 @@ TEST_F(RegistryTest, ManifestsWithoutSomeLayersAreTakenIfTheConfigurationSaysSo)
   Must(PushBlob(alice_, "team-a/app", image_.layers[0]));
   EXPECT_EQ(Pull(As("pat"), "team-a/app", "v1"), "");
   EXPECT_EQ(ReadBlob(As("pat"), "team-a/app", image_.layers[0]), "");
+}
+
+TEST_F(RegistryTest, AnAbsentLayerHasOneSize) {
+  ServiceOptions options;
+  options.sparse = Sparse::kAll;
+  Start(IndexWith({}), options);
+  Must(PushBlob(alice_, "team-a/app", image_.config));
+  const std::string layer = DescriptorJson("application/vnd.oci.image.layer.v1.tar", image_.layers[0]);
+  const std::string size = std::to_string(image_.layers[0].size());
+  const auto put = [&](const std::string& second) {
+    std::string manifest = image_.manifest;
+    manifest.insert(manifest.find(layer) + layer.size(), "," + second);
+    return registry().PutManifest(alice_, Repo("team-a/app"), Ref("v1"), image_.media_type, manifest, {});
+  };
+  std::string other = layer;
+  other.replace(other.find(size), size.size(), "7");
+  auto refused = put(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kInvalid);
+  EXPECT_EQ(OciCode(refused.error()).code, "MANIFEST_INVALID");
+  EXPECT_TRUE(put(layer));
 }
 
 TEST_F(RegistryTest, AnAbsentLayerArrivesByMountOrByAnotherManifest) {

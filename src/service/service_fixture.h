@@ -79,6 +79,30 @@ class InProcessAnalyzer final : public Analyzer {
   }
 };
 
+// Blobs of another driver, with what a test wants to happen.
+class HookedDriver final : public storage::BlobDriver {
+ public:
+  explicit HookedDriver(std::unique_ptr<storage::BlobDriver> inner) : inner_(std::move(inner)) {}
+  std::function<void()> unlink = [] {};
+  std::atomic<bool> full = false;
+
+  Result<storage::BlobInfo> Stat(const storage::BlobKey& key) const override { return inner_->Stat(key); }
+  Result<std::unique_ptr<storage::BlobReader>> Open(const storage::BlobKey& key) const override { return inner_->Open(key); }
+  Result<std::unique_ptr<storage::BlobWriter>> Upload(const std::string& id) override { return inner_->Upload(id); }
+  Status CheckSpace(std::uint64_t bytes) const override {
+    return full ? Status(Error{Errc::kUnavailable, "No space left"}) : inner_->CheckSpace(bytes);
+  }
+  Status Remove(const storage::BlobKey& key) override {
+    unlink();
+    return inner_->Remove(key);
+  }
+  Status Each(const std::function<bool(const storage::BlobInfo&)>& each) const override { return inner_->Each(each); }
+  Status EachUpload(const std::function<bool(const std::string&)>& each) const override { return inner_->EachUpload(each); }
+
+ private:
+  std::unique_ptr<storage::BlobDriver> inner_;
+};
+
 inline Digest DigestOf(std::string_view bytes) { return crypto::Sha256(AsBytes(bytes)); }
 
 // A ustar archive of regular files.

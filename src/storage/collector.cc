@@ -139,16 +139,17 @@ Result<CollectorReport> Collector::Recover() {
   return report_;
 }
 
-Result<CollectorReport> Collector::Run(std::stop_token stop) {
+Result<CollectorReport> Collector::Run(const CollectorStop& stop) {
   report_ = {};
   BW_CHECK(ExpireLeases(stop));
   BW_CHECK(ExpireUploads(stop));
   BW_CHECK(PurgeRepositories(stop));
   BW_CHECK(RemoveLoose(stop));
+  report_.complete = !stop.stop_requested();  // what stopped a stage stops still
   return report_;
 }
 
-Status Collector::ExpireLeases(std::stop_token stop) {
+Status Collector::ExpireLeases(const CollectorStop& stop) {
   for (bool more = true; more && !stop.stop_requested();) {
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
       const Time now = clock_.Now();
@@ -167,7 +168,7 @@ Status Collector::ExpireLeases(std::stop_token stop) {
   return {};
 }
 
-Status Collector::ExpireUploads(std::stop_token stop) {
+Status Collector::ExpireUploads(const CollectorStop& stop) {
   while (!stop.stop_requested()) {
     std::vector<std::string> expired;
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
@@ -193,7 +194,7 @@ void Collector::CancelSpool(const std::string& upload_id) {
   }
 }
 
-Status Collector::PurgeRepositories(std::stop_token stop) {
+Status Collector::PurgeRepositories(const CollectorStop& stop) {
   while (!stop.stop_requested()) {
     BW_TRY(auto id, database_.Read([](const ReadTx& tx) {
       return tx.Int("SELECT id FROM repositories WHERE name IS NULL ORDER BY id LIMIT 1", {});
@@ -204,7 +205,7 @@ Status Collector::PurgeRepositories(std::stop_token stop) {
   return {};
 }
 
-Status Collector::PurgeRepository(RepositoryId repository, std::stop_token stop) {
+Status Collector::PurgeRepository(RepositoryId repository, const CollectorStop& stop) {
   std::vector<std::string> uploads;
   Status unlinked;
   for (bool done = false; !done;) {
@@ -225,7 +226,7 @@ Status Collector::PurgeRepository(RepositoryId repository, std::stop_token stop)
   return {};
 }
 
-Status Collector::RemoveLoose(std::stop_token stop) {
+Status Collector::RemoveLoose(const CollectorStop& stop) {
   Status first = RemoveDead();  // left by a pass that could not unlink
   while (!stop.stop_requested()) {
     std::int64_t judged = 0;

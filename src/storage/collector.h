@@ -5,6 +5,7 @@
 // (uploads.h). What may have become loose is written down by those who let go (manifest deletions, leases that run
 // out), so a pass costs what changed, not what is stored. Transactions are short; pushes wait for one at most.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -24,6 +25,14 @@ struct CollectorReport {
   std::int64_t manifests = 0;            // of deleted repositories
   std::int64_t uploads = 0, spools = 0;  // sessions that expired; files without a session
   std::int64_t adopted = 0;              // files without a row that got one
+  bool complete = true;                  // false: a pass that was ended early
+};
+
+// What ends a pass early: a request, or the time.
+struct CollectorStop {
+  std::stop_token token{};
+  std::chrono::steady_clock::time_point at = std::chrono::steady_clock::time_point::max();
+  bool stop_requested() const { return token.stop_requested() || std::chrono::steady_clock::now() >= at; }
 };
 
 // One thread at a time. Only one collector for a database and its blobs.
@@ -43,16 +52,16 @@ class Collector {
   // repository holds, so nobody sees it, and goes after limits::kBlobLease if nothing takes it: an administrator who
   // started with the wrong database has until then.
   Result<CollectorReport> AdoptOrphans(std::stop_token stop = {});
-  // One pass over everything that is due. Ends early, in a sound state, when stop is requested. kIo: what could not be
+  // One pass over everything that is due. Ends early, in a sound state, when stop says so; the next goes on from there. kIo: what could not be
   // unlinked stays dead and is tried again by the next pass; the rest of the pass was done.
-  Result<CollectorReport> Run(std::stop_token stop = {});
+  Result<CollectorReport> Run(const CollectorStop& stop = {});
 
  private:
-  Status ExpireLeases(std::stop_token stop);
-  Status ExpireUploads(std::stop_token stop);
-  Status PurgeRepositories(std::stop_token stop);
-  Status PurgeRepository(RepositoryId repository, std::stop_token stop);
-  Status RemoveLoose(std::stop_token stop);
+  Status ExpireLeases(const CollectorStop& stop);
+  Status ExpireUploads(const CollectorStop& stop);
+  Status PurgeRepositories(const CollectorStop& stop);
+  Status PurgeRepository(RepositoryId repository, const CollectorStop& stop);
+  Status RemoveLoose(const CollectorStop& stop);
   Status RemoveDead();
   Status RemoveForeignSpools();
   Status Adopt(const std::vector<BlobInfo>& orphans);

@@ -279,7 +279,7 @@ TEST_F(CollectorTest, StopsWhenAsked) {
   Step(limits::kBlobLease);
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(collector_->Run(stop.get_token())->blobs, 0);
+  EXPECT_EQ(collector_->Run({stop.get_token()})->blobs, 0);
   EXPECT_EQ(Run().blobs, 1);
 }
 

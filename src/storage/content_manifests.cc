@@ -1,5 +1,6 @@
 // Manifests, their edges and referrers, of content.h.
 
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/limits.h"
@@ -70,6 +71,17 @@ Status CheckSize(const Edge& edge, std::uint64_t size) {
                               " bytes, it has " + std::to_string(size)};
 }
 
+// Of a blob that is not here nothing else tells that one of two sizes is wrong.
+Status CheckOneSize(const std::vector<Edge>& edges) {
+  std::unordered_map<Digest, std::uint64_t> sizes;
+  for (const Edge& edge : edges) {
+    if (edge.kind != EdgeKind::kBlob || !edge.size) continue;
+    if (sizes.emplace(edge.digest, *edge.size).first->second != *edge.size)
+      return {Errc::kInvalid, "descriptors of " + edge.digest.str() + " say different sizes"};
+  }
+  return {};
+}
+
 // Of a child that is here; one that comes later is judged by its own bytes.
 Status CheckChild(const ReadTx& tx, RepositoryId repository, const Edge& edge) {
   BW_TRY(auto size, tx.Int("SELECT size FROM manifests WHERE repository_id = ?1 AND digest = ?2", {repository, edge.digest.str()}));
@@ -100,6 +112,7 @@ Result<ManifestId> InsertManifest(Tx& tx, RepositoryId repository, const NewMani
     BW_TRY(auto missing, MissingBlobs(tx, repository, manifest.edges, pushed_by, now));
     if (!missing.empty()) return BlobsUnknown(missing);
   }
+  BW_CHECK(CheckOneSize(manifest.edges));
   const std::string subject = manifest.subject ? manifest.subject->str() : "";
   BW_CHECK(tx.Exec(
       "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, config_media_type, annotations, "

@@ -6,6 +6,7 @@ that names it. A collection runs all the time; leases are made to end after a fr
 database, so that they protect nobody for long: a refusal is sound then, a hole in an acknowledged image never. 20 races;
 BULWARK_FULL_TESTS makes it 200, BULWARK_RACES any number."""
 import collections
+import http.server
 import json
 import os
 import random
@@ -222,6 +223,33 @@ class Questions(harness.Case):
         self.assertEqual((out.returncode, f"of library/cli@{image.digest}  tagged v1" in out.stdout), (0, True), out.stdout + out.stderr)
         self.assertEqual(ask("why", self.server.address, "sha256:" + "0" * 64).returncode, 3)
         self.assertEqual(ask("why", self.server.address, "nonsense").returncode, 2)
+
+
+class LongPass(unittest.TestCase):
+    """A registry whose pass takes several answers: the program asks until it is complete, and tells the sum."""
+
+    def test_waits_to_the_end(self):
+        answers = [{"blobs": 2, "bytes": 20, "complete": False}, {"blobs": 0, "bytes": 0, "complete": False}, {"blobs": 1, "bytes": 1, "complete": True}]
+        asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.dumps({"manifests": 1, "uploads": 0, **answers[len(asked)]}).encode()
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", len(body))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            out = harness.bulwark("gc", "run", f"127.0.0.1:{server.server_port}", "--username", "admin", "--password-stdin", stdin="x\n")
+            server.shutdown()
+        self.assertEqual((out.returncode, asked), (0, 3 * ["/api/v1/gc"]), out.stderr)
+        self.assertEqual(json.loads(out.stdout), {"blobs": 3, "bytes": 21, "manifests": 3, "uploads": 0})
 
 
 if __name__ == "__main__":

@@ -19,74 +19,11 @@ import urllib.request
 
 import harness
 import oci
+from wire import Wire
 
 CLEAN = [("base-files", "12.4+deb12u5", None, None)]
 VULNERABLE = [("openssh-server", "1:9.2p1-2", "openssh", None), ("libssl3", "3.0.9-1", "openssl", None)]
 DOCKER_REGISTRY = os.environ.get("DOCKER_REGISTRY") or shutil.which("docker-registry")
-
-
-class Proxy:
-    """Passes TCP connections on, counts what goes which way, and cuts `cuts` connections after `after` bytes in one direction."""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.upstream = None
-        self.up = self.down = 0
-        self.lock, self.cuts, self.after, self.cut_up = threading.Lock(), 0, 0, False
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            host, port = self.upstream.rsplit(":", 1)
-            try:
-                server = socket.create_connection((host, int(port)))
-            except OSError:
-                client.close()
-                continue
-            for source, target, up in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self.pump, args=(source, target, up), daemon=True).start()
-
-    def pump(self, source, target, up):
-        passed = 0
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-                passed += len(data)
-                with self.lock:
-                    if up:
-                        self.up += len(data)
-                    else:
-                        self.down += len(data)
-                    cut = self.cuts > 0 and up == self.cut_up and passed > self.after
-                    self.cuts -= cut
-                if cut:
-                    break
-        except OSError:
-            pass
-        for end in (source, target):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        source.close()
-
-    def cut_next(self, after, up, times=1):
-        with self.lock:
-            self.cuts, self.after, self.cut_up = times, after, up
-
-    def moved(self):
-        """Bytes (up, down) since the last call."""
-        with self.lock:
-            out, self.up, self.down = (self.up, self.down), 0, 0
-        return out
-
-    def close(self):
-        self.listener.close()
 
 
 def signature(of, name, kind="application/vnd.test.signature"):
@@ -129,11 +66,11 @@ class Copy(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-copy-"))
-        cls.proxies, cls.servers = [Proxy(), Proxy()], []
+        cls.proxies, cls.servers = [Wire(), Wire()], []
         for proxy in cls.proxies:
             # The challenge names the address that clients use: the proxy.
             server = harness.Server("--external-url", f"http://{proxy.address}")
-            proxy.upstream = server.address
+            proxy.server = server.address
             cls.servers.append(server)
         cls.here, cls.there = (s.client() for s in cls.servers)
         for client in (cls.here, cls.there):
@@ -249,12 +186,12 @@ class Copy(unittest.TestCase):
         self.assertEqual(self.here.push("team/cut", "v1", image)[0], 201)
         size = max(len(b) for b in image.blobs.values())
         self.proxies[0].moved()
-        self.proxies[0].cut_next(10 << 20, up=False, times=2)
+        self.proxies[0].cut(10 << 20, times=2)
         self.proxies[1].moved()
-        self.proxies[1].cut_next(9 << 20, up=True)
+        self.proxies[1].cut(9 << 20, up=True)
         copied = self.run_copy(self.at(0, "team/cut:v1"), self.at(1, "other/cut:v1"))
         self.assertEqual(copied.stdout, image.digest + "\n")
-        self.assertEqual((self.proxies[0].cuts, self.proxies[1].cuts), (0, 0))
+        self.assertEqual((self.proxies[0].cuts, self.proxies[1].cuts), (2, 1))
         self.assertHas(self.there, "other/cut", {"v1": image.manifest})
         down, up = self.proxies[0].moved()[1], self.proxies[1].moved()[0]
         # What was under way when a connection was cut is lost; what had arrived is not sent again.

@@ -39,12 +39,15 @@ class Server:
         self.address, self.process = None, None
         self.start()
 
+    def command(self):
+        """Its arguments; sets the address."""
+        self.address = f"127.0.0.1:{free_port()}"
+        return ["serve", "--listen", self.address, "--data", self.data / "data", *self.arguments]
+
     def start(self):
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
+        command = [str(word) for word in (BULWARK, *self.command())]
         self.log = open(self.data / "server.log", "ab")
-        self.process = subprocess.Popen([str(BULWARK), "serve", "--listen", self.address, "--data", str(self.data / "data"), *map(str, self.arguments)],
-                                        stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                         env={**os.environ, "BULWARK_ADMIN_PASSWORD": PASSWORD, **self.env})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

@@ -1,4 +1,5 @@
-"""A TCP proxy between a client and a server, both of this machine: cuts connections when told, and writes down what was asked."""
+"""A TCP proxy between a client and a server, both of this machine: cuts connections when told, counts bytes, and writes down what
+was asked."""
 
 import re
 import socket
@@ -15,6 +16,7 @@ class Wire:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.requests, self.cuts_left, self.cut_after, self.cut_up, self.cuts = [], 0, 0, False, 0
+        self.passed = {True: 0, False: 0}
         threading.Thread(target=self.accept, daemon=True).start()
 
     def cut(self, after, times=1, up=False, gently=False):
@@ -27,6 +29,12 @@ class Wire:
     def asked(self, method, text=""):
         """The paths of requests by that method that contain `text`."""
         return [path for m, path, _ in self.requests if m == method and text in path]
+
+    def moved(self):
+        """Bytes (up, down) since the last call."""
+        with self.lock:
+            out, self.passed = (self.passed[True], self.passed[False]), {True: 0, False: 0}
+        return out
 
     def ranges(self):
         return [headers for _, _, headers in self.requests if "\r\nrange:" in "\r\n" + headers.lower()]
@@ -60,6 +68,8 @@ class Wire:
                         end.shutdown(socket.SHUT_RDWR)
                     break
                 target.sendall(data)
+                with self.lock:
+                    self.passed[up] += len(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass

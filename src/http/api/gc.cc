@@ -1,5 +1,6 @@
 // Collection: a pass now, what one would remove, and why something is kept.
 
+#include "base/limits.h"
 #include "http/api/api.h"
 #include "http/api/json_body.h"
 
@@ -10,10 +11,10 @@ using formats::JsonWriter;
 using net::Response;
 
 Result<Response> RunCollection(Call& call, ApiDeps& deps) {
-  BW_TRY(auto report, deps.collection.Run(call.caller));
+  BW_TRY(auto report, deps.collection.Run(call.caller, limits::kCollectionAnswer));
   return ObjectAnswer(200, [&](JsonWriter& out) {
     out.Field("blobs", report.blobs).Field("bytes", report.bytes).Field("manifests", report.manifests);
-    out.Field("uploads", report.uploads);
+    out.Field("uploads", report.uploads).Field("complete", report.complete);
   });
 }
 
@@ -75,7 +76,7 @@ std::vector<Route> CollectionRoutes(ApiDeps& deps) {
   rows.push_back({Method::kPost, "/api/v1/gc", Access::kAdmin, Bind(RunCollection, deps)});
   rows.push_back({Method::kGet, "/api/v1/gc/preview", Access::kAdmin, Bind(PreviewCollection, deps)});
   rows.push_back({Method::kGet, "/api/v1/gc/why/{digest}", Access::kAdmin, Bind(WhyKept, deps)});
-  for (Route& row : rows) row.lane = Lane::kSlow;  // as long as a pass takes, or a look at every lease
+  for (Route& row : rows) row.lane = Lane::kSlow;  // a pass of many seconds, or a look at every lease
   return rows;
 }
 

@@ -51,6 +51,8 @@ class BlobDriver {
   // Opens or, after a restart, resumes the upload of that name (it is made by us, hex). Nothing is visible before
   // Commit.
   virtual Result<std::unique_ptr<BlobWriter>> Upload(const std::string& upload_id) = 0;
+  // kUnavailable: so many bytes more would leave too little to log in, delete and collect with. Append asks for itself.
+  virtual Status CheckSpace(std::uint64_t bytes) const = 0;
   virtual Status Remove(const BlobKey& key) = 0;  // absent is fine
   virtual Status Each(const std::function<bool(const BlobInfo&)>& each) const = 0;
   virtual Status EachUpload(const std::function<bool(const std::string& upload_id)>& each) const = 0;

@@ -58,7 +58,7 @@ class FileDriver final : public BlobDriver {
   // For the writers.
   FileSystem& files() { return files_; }
   std::string SpoolPath(const std::string& upload_id) const { return uploads_ + "/" + upload_id; }
-  Status CheckSpace(std::uint64_t bytes) const;
+  Status CheckSpace(std::uint64_t bytes) const override;
   Status Publish(const std::string& spool, const BlobKey& key);
   void Close(const std::string& upload_id);
 
@@ -224,7 +224,7 @@ void FileDriver::Close(const std::string& upload_id) {
   open_uploads_.erase(upload_id);
 }
 
-// Uploads stop while the database can still record log-ins, deletions and a collection: a disk that is full to the brim
+// Pushes stop while the database can still record log-ins, deletions and a collection: a disk that is full to the brim
 // could only be freed from outside.
 Status FileDriver::CheckSpace(std::uint64_t bytes) const {
   BW_TRY(const std::uint64_t left, files_.FreeBytes(uploads_));
