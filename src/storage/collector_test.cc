@@ -182,7 +182,7 @@ TEST_F(CollectorTest, WhatALaterBatchNamesWaitsForIt) {
     if (call == FaultyFileSystem::Call::kRemove) stop.request_stop();
     return false;
   });
-  EXPECT_EQ(collector_->Run(stop.get_token())->blobs, 1);
+  EXPECT_EQ(collector_->Run({stop.get_token()})->blobs, 1);
   EXPECT_FALSE(HasFile(first));
   EXPECT_TRUE(HasFile(both));
   EXPECT_EQ(Run().blobs, 1);
