@@ -115,7 +115,7 @@ struct Server::State {
   std::unique_ptr<service::Service> service;
   std::unique_ptr<service::Data> data;
   std::unique_ptr<service::Collection> collection;
-  std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<Upkeep> upkeep, disk_upkeep;
   std::unique_ptr<FeedUpkeep> feeds;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<http::RegistryDeps> registry_deps;
@@ -150,6 +150,7 @@ Result<std::unique_ptr<Server>> Server::Start(const config::Config& config,
 Status Server::State::OpenStorage() {
   const std::string& directory = config.data_directory;
   BW_TRY(lock, storage::DirectoryLock::Take(directory));
+  if (Status kept = storage::DiskReserve(directory).Keep(); !kept.ok()) LogWarning(kept.error().message);
   BW_TRY(database, storage::OpenSqlite(DatabasePath(directory), storage::PosixFileSystem(), {.quiet = service::QuietTables()}));
   BW_CHECK(Migrate(*database));
   BW_CHECK(CheckClock(*database, clock, config));
@@ -199,8 +200,11 @@ Status Server::State::OpenService(const std::string& worker_program) {
   upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
       {"collection", seconds(60), [this] { return collection->RunDue(); }},
       {"advisory data", seconds(5), [this] { return data->ReloadIfChanged(); }},
-      {"disk reserve", seconds(5), [reserve = storage::DiskReserve(config.data_directory)]() mutable { return reserve.Keep(); }},
       {"first password", seconds(5), [this] { return RemoveUsedPassword(config.data_directory, *database); }},
+  });
+  // On a thread of its own: the disk may fill while a collection takes minutes.
+  disk_upkeep = std::make_unique<Upkeep>(std::vector<Chore>{
+      {"disk reserve", seconds(5), [reserve = storage::DiskReserve(config.data_directory)]() mutable { return reserve.Keep(); }},
   });
   return {};
 }
@@ -237,6 +241,7 @@ Server::~Server() {
   state_->pool.reset();
   state_->feeds.reset();
   state_->upkeep.reset();
+  state_->disk_upkeep.reset();
   if (state_->service) state_->service->StopBackground();
 }
 

@@ -53,7 +53,7 @@ Bytes Answer(Result<std::string> result) {
   try {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    bool set = ::getppid() == parent && ::dup2(socket, kWorkerSocket) == kWorkerSocket;
+    bool set = null_fd >= 0 && ::getppid() == parent && ::dup2(socket, kWorkerSocket) == kWorkerSocket;
     for (int fd = 0; fd <= 2; ++fd) set = set && (kSanitizers && fd == 2 ? true : ::dup2(null_fd, fd) == fd);
     CloseAllBut(keep);
     const Status locked = set ? LockDown(mode, most) : Status(Errc::kUnavailable, "a locked process could not be set up");

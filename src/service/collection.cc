@@ -137,7 +137,9 @@ void Collection::Stop() {
 
 std::optional<std::stop_token> Collection::BeginChore() {
   MutexLock lock(mutex_);
-  if (busy_ || waiting_ > 0 || stop_.stop_requested()) return std::nullopt;
+  // Files without a row are looked for once, whoever asks for passes meanwhile.
+  while (!adopted_ && busy_ && !stop_.stop_requested()) changed_.wait(mutex_);
+  if (busy_ || (adopted_ && waiting_ > 0) || stop_.stop_requested()) return std::nullopt;
   busy_ = true;
   chore_ = std::stop_source();
   return chore_.get_token();
@@ -155,10 +157,12 @@ bool Collection::WaitForTurn(Moment until) {
   return true;
 }
 
-void Collection::Adopt(const std::stop_token& stop) {
-  auto report = collector_.AdoptOrphans(stop);
-  // A file that cannot be looked at must not keep the rest from being collected.
-  adopted_ = !report || !stop.stop_requested();
+void Collection::AdoptOnce() {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(adopted_, true)) return;  // a file that cannot be looked at must not keep the rest from being collected
+  }
+  auto report = collector_.AdoptOrphans(stop_.get_token());
   if (!report) LogError("collection: files without a row: " + report.error().message);
   else if (report->adopted > 0)
     LogInfo("collection: " + std::to_string(report->adopted) + " files without a row were adopted; they go in " +
@@ -169,7 +173,7 @@ Status Collection::RunDue() {
   const auto stop = BeginChore();
   if (!stop) return {};
   const Turn turn(*this);
-  if (!adopted_) Adopt(*stop);
+  AdoptOnce();
   BW_CHECK(collector_.Run({*stop}));
   return {};
 }

@@ -60,7 +60,7 @@ class Collection {
   std::optional<std::stop_token> BeginChore();
   bool WaitForTurn(Moment until);
   Result<storage::CollectorReport> RunUntil(Moment end);
-  void Adopt(const std::stop_token& stop);
+  void AdoptOnce();
 
   Service& service_;
   std::stop_source stop_;
@@ -69,9 +69,8 @@ class Collection {
   bool busy_ BW_GUARDED_BY(mutex_) = false;  // a pass is under way
   int waiting_ BW_GUARDED_BY(mutex_) = 0;    // administrators
   std::stop_source chore_ BW_GUARDED_BY(mutex_);
-  // Of whoever made busy_ true.
-  storage::Collector& collector_;
-  bool adopted_ = false;
+  bool adopted_ BW_GUARDED_BY(mutex_) = false;
+  storage::Collector& collector_;  // of whoever made busy_ true
 };
 
 }  // namespace bulwark::service

@@ -45,6 +45,7 @@ Result<storage::Page<storage::Project>> Projects::List(const Caller& caller, con
 Result<storage::Project> Projects::Create(const Caller& caller, const std::string& name) {
   BW_CHECK(service_.rights().RequireAnywhere(caller, Verb::kAdmin, "project.create", "project:" + name));
   const ServiceParts& parts = service_.parts();
+  BW_CHECK(parts.blobs.CheckSpace(0));
   return parts.database.Write([&](storage::Tx& tx) -> Result<storage::Project> {
     BW_TRY(auto project, storage::CreateProject(tx, name, parts.clock.Now()));
     BW_CHECK(audit::Record(tx, service_.rights().Event(caller, "project.create", "project:" + name)));

@@ -125,6 +125,7 @@ class Uploads::Stream final : public UploadStream {
 Result<UploadState> Uploads::Start(const Caller& caller, const RepoName& name) {
   BW_TRY(auto repository, RepositoryForPush(d_, caller, name, "blob.push"));
   if (caller.principal.kind == auth::PrincipalKind::kAnonymous) return {Errc::kUnauthenticated, "log in to push"};
+  BW_CHECK(d_.blobs.CheckSpace(0));
   auto row = d_.database.Write([&](storage::Tx& tx) {
     return storage::CreateUpload(tx, repository.id, storage::PrincipalId{caller.principal.id}, d_.clock.Now(),
                                  d_.uploads);

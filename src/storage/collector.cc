@@ -12,8 +12,8 @@
 namespace bulwark::storage {
 namespace {
 
-// Rows of one transaction: a few milliseconds of the writer.
-constexpr std::int64_t kBatch = 500;
+// Rows of one transaction: a few milliseconds of the writer. A manifest may have thousands of edges.
+constexpr std::int64_t kBatch = 500, kBatchEdges = 4000;
 constexpr std::size_t kUnlinkers = 16, kFewUnlinks = 32;
 // A digest that an upload holds is looked at again after this.
 constexpr Millis kReservedPause{60'000};
@@ -79,31 +79,41 @@ Result<std::int64_t> JudgeLoose(Tx& tx, Time now) {
       {now, kBatch});
 }
 
-// Up to kBatch manifests of a deleted repository; how many there were. Their blobs are judged here and not by way of the
+// The last manifest of the next batch of a repository, in the order of ids; 0: there is none.
+Result<std::int64_t> LastOfBatch(const ReadTx& tx, RepositoryId repository) {
+  std::int64_t last = 0, edges = 0;
+  BW_CHECK(tx.Each("SELECT m.id, (SELECT count(*) FROM edges e WHERE e.manifest_id = m.id) FROM manifests m "
+                   "WHERE m.repository_id = ?1 ORDER BY m.id LIMIT ?2",
+                   {repository, kBatch}, [&](const Row& row) {
+                     last = row.Int(0);
+                     return (edges += row.Int(1)) < kBatchEdges;
+                   }));
+  return last;
+}
+
+// A batch of manifests of a deleted repository; how many there were. Their blobs are judged here and not by way of the
 // list of loose digests: that would be two random pages more for each of them.
 Result<std::int64_t> PurgeManifests(Tx& tx, RepositoryId repository, Time now) {
-  BW_TRY(auto last,
-         tx.Int("SELECT max(id) FROM (SELECT id FROM manifests WHERE repository_id = ?1 ORDER BY id LIMIT ?2) AS batch",
-                {repository, kBatch}));
-  if (!last || *last == 0) return std::int64_t{0};
+  BW_TRY(const std::int64_t last, LastOfBatch(tx, repository));
+  if (last == 0) return std::int64_t{0};
   const std::string batch = "(SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2)";
-  BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id IN " + batch, {repository, *last}));
+  BW_CHECK(Run(tx, "DELETE FROM tags WHERE manifest_id IN " + batch, {repository, last}));
   BW_CHECK(Run(tx,
                "UPDATE blobs SET dead = 1 WHERE digest IN (SELECT digest FROM edges WHERE kind = 1 AND manifest_id IN " + batch +
                    ") AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.digest = blobs.digest AND e.kind = 1 "
                    "AND (e.repository_id <> ?1 OR e.manifest_id > ?2)) "
                    "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.digest = blobs.digest AND l.until > ?3) "
                    "AND NOT EXISTS (SELECT 1 FROM reservations v WHERE v.digest = blobs.digest AND v.until > ?3)",
-               {repository, *last, now}));
+               {repository, last, now}));
   // What a lease holds is looked at when that ends, what another edge holds when that goes.
   BW_CHECK(Run(tx,
                "INSERT INTO loose_blobs (digest, since) SELECT DISTINCT v.digest, 0 FROM reservations v "
                "JOIN edges e ON e.digest = v.digest AND e.kind = 1 AND e.repository_id = ?1 AND e.manifest_id <= ?2 "
                "WHERE v.until > ?3 ON CONFLICT (digest) DO UPDATE SET since = 0",
-               {repository, *last, now}));
-  BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id IN " + batch, {repository, *last}));
-  BW_CHECK(Run(tx, "DELETE FROM absent_blobs WHERE manifest_id IN " + batch, {repository, *last}));
-  return tx.Exec("DELETE FROM manifests WHERE repository_id = ?1 AND id <= ?2", {repository, *last});
+               {repository, last, now}));
+  BW_CHECK(Run(tx, "DELETE FROM edges WHERE manifest_id IN " + batch, {repository, last}));
+  BW_CHECK(Run(tx, "DELETE FROM absent_blobs WHERE manifest_id IN " + batch, {repository, last}));
+  return tx.Exec("DELETE FROM manifests WHERE repository_id = ?1 AND id <= ?2", {repository, last});
 }
 
 Status PurgeRest(Tx& tx, RepositoryId repository, const Collector::Purge& purge) {
@@ -133,7 +143,7 @@ Result<CollectorReport> Collector::Recover() {
   report_ = {};
   BW_CHECK(database_.Write([](Tx& tx) { return storage::Run(tx, "DELETE FROM reservations", {}); }));
   // A file that cannot be unlinked must not keep the registry from starting; the passes try again.
-  if (Status removed = RemoveDead(); !removed) LogWarning("remove dead blobs: " + removed.error().message);
+  if (Status removed = RemoveDead({}); !removed) LogWarning("remove dead blobs: " + removed.error().message);
   BW_CHECK(ExpireUploads({}));
   BW_CHECK(RemoveForeignSpools());
   return report_;
@@ -145,6 +155,7 @@ Result<CollectorReport> Collector::Run(const CollectorStop& stop) {
   BW_CHECK(ExpireUploads(stop));
   BW_CHECK(PurgeRepositories(stop));
   BW_CHECK(RemoveLoose(stop));
+  BW_CHECK(RemoveForeignSpools());
   report_.complete = !stop.stop_requested();  // what stopped a stage stops still
   return report_;
 }
@@ -184,14 +195,15 @@ Status Collector::ExpireUploads(const CollectorStop& stop) {
   return {};
 }
 
-// A spool that a request is writing to at this moment stays until the next start.
-void Collector::CancelSpool(const std::string& upload_id) {
+// A spool that is open (a request writes to it, or has a moment ago) stays until a later pass: RemoveForeignSpools.
+bool Collector::CancelSpool(const std::string& upload_id) {
   auto writer = blobs_.Upload(upload_id);
   if (writer) {
     (*writer)->Cancel();
   } else if (writer.error().code != Errc::kConflict) {
     LogWarning("remove upload: " + writer.error().message);
   }
+  return writer.ok();
 }
 
 Status Collector::PurgeRepositories(const CollectorStop& stop) {
@@ -207,7 +219,6 @@ Status Collector::PurgeRepositories(const CollectorStop& stop) {
 
 Status Collector::PurgeRepository(RepositoryId repository, const CollectorStop& stop) {
   std::vector<std::string> uploads;
-  Status unlinked;
   for (bool done = false; !done;) {
     if (stop.stop_requested()) return {};
     std::int64_t purged = 0;
@@ -219,15 +230,15 @@ Status Collector::PurgeRepository(RepositoryId repository, const CollectorStop& 
       return PurgeRest(tx, repository, purge_);
     }));
     report_.manifests += purged;
-    // Soon: an upload of a dead blob waits for its removal. What cannot be unlinked is told by RemoveLoose.
-    if (unlinked) unlinked = RemoveDead();
+    // At once: an upload of a dead blob waits for its removal. What cannot be unlinked is told by RemoveLoose.
+    static_cast<void>(RemoveDead(stop));
   }
   for (const std::string& id : uploads) CancelSpool(id);
   return {};
 }
 
 Status Collector::RemoveLoose(const CollectorStop& stop) {
-  Status first = RemoveDead();  // left by a pass that could not unlink
+  Status first = RemoveDead(stop);  // left by a pass that could not unlink
   while (!stop.stop_requested()) {
     std::int64_t judged = 0;
     BW_CHECK(database_.Write([&](Tx& tx) -> Status {
@@ -236,15 +247,15 @@ Status Collector::RemoveLoose(const CollectorStop& stop) {
     }));
     if (judged == 0) return first;
     // From here on the dead rows are durable: no edge and no lease can come back to them.
-    Status removed = RemoveDead();
+    Status removed = RemoveDead(stop);
     if (first) first = std::move(removed);
   }
   return first;
 }
 
-Status Collector::RemoveDead() {
+Status Collector::RemoveDead(const CollectorStop& stop) {
   Status first;
-  for (std::int64_t after = 0;;) {
+  for (std::int64_t after = 0; !stop.stop_requested();) {
     BW_TRY(auto dead, database_.Read([&](const ReadTx& tx) { return DeadAfter(tx, after); }));
     if (dead.empty()) return first;
     after = dead.back().id;
@@ -263,6 +274,7 @@ Status Collector::RemoveDead() {
     for (const DeadBlob& blob : unlinked) report_.bytes += blob.size;
     report_.blobs += static_cast<std::int64_t>(unlinked.size());
   }
+  return first;
 }
 
 Status Collector::RemoveForeignSpools() {
@@ -275,8 +287,7 @@ Status Collector::RemoveForeignSpools() {
     BW_TRY(auto session,
            database_.Read([&](const ReadTx& tx) { return tx.Int("SELECT 1 FROM uploads WHERE id = ?1", {id}); }));
     if (session) continue;
-    CancelSpool(id);
-    ++report_.spools;
+    if (CancelSpool(id)) ++report_.spools;
   }
   return {};
 }

@@ -3,7 +3,8 @@
 // is marked dead where no edge, no live lease and no reservation is left, and that commits; the file is unlinked; the
 // row is removed. Whoever finds a dead row finds no blob; whoever wants to store one waits for the third step
 // (uploads.h). What may have become loose is written down by those who let go (manifest deletions, leases that run
-// out), so a pass costs what changed, not what is stored. Transactions are short; pushes wait for one at most.
+// out) or judged when a deleted repository's manifests go, so a pass costs what changed, not what is stored.
+// Transactions are short; pushes wait for one at most.
 
 #include <chrono>
 #include <cstdint>
@@ -52,8 +53,8 @@ class Collector {
   // repository holds, so nobody sees it, and goes after limits::kBlobLease if nothing takes it: an administrator who
   // started with the wrong database has until then.
   Result<CollectorReport> AdoptOrphans(std::stop_token stop = {});
-  // One pass over everything that is due. Ends early, in a sound state, when stop says so; the next goes on from there. kIo: what could not be
-  // unlinked stays dead and is tried again by the next pass; the rest of the pass was done.
+  // One pass over everything that is due. Ends early, in a sound state, when stop says so; the next goes on from there.
+  // kIo: what could not be unlinked stays dead and is tried again by the next pass; the rest of the pass was done.
   Result<CollectorReport> Run(const CollectorStop& stop = {});
 
  private:
@@ -62,10 +63,10 @@ class Collector {
   Status PurgeRepositories(const CollectorStop& stop);
   Status PurgeRepository(RepositoryId repository, const CollectorStop& stop);
   Status RemoveLoose(const CollectorStop& stop);
-  Status RemoveDead();
+  Status RemoveDead(const CollectorStop& stop);
   Status RemoveForeignSpools();
   Status Adopt(const std::vector<BlobInfo>& orphans);
-  void CancelSpool(const std::string& upload_id);
+  bool CancelSpool(const std::string& upload_id);
 
   Database& database_;
   BlobDriver& blobs_;

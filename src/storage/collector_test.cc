@@ -190,6 +190,44 @@ TEST_F(CollectorTest, WhatALaterBatchNamesWaitsForIt) {
   EXPECT_EQ(Count("manifests"), 0);
 }
 
+// Of manifests with thousands of edges a batch has few.
+TEST_F(CollectorTest, ABatchEndsWhereItsEdgesAreMany) {
+  for (int i = 0; i < 4; ++i)
+    Put(app_, {.body = std::to_string(i), .blobs = {*Upload(app_, kAlice, "blob " + std::to_string(i))}});
+  ASSERT_TRUE(Write([&](Tx& tx) -> Status {
+    auto done = tx.Exec("INSERT INTO edges (manifest_id, kind, digest, repository_id) "
+                        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+                        "SELECT m.id, 1, 'sha256:' || m.id || '-' || n.i, m.repository_id FROM manifests m, n", {});
+    return done ? Status() : Status(done.error());
+  }));
+  Step(limits::kBlobLease);
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteRepository(tx, app_); }));
+  std::stop_source stop;
+  files_.FailNth(1, FaultyFileSystem::Fault::kIo, [&](auto call) {
+    if (call == FaultyFileSystem::Call::kRemove) stop.request_stop();
+    return false;
+  });
+  EXPECT_EQ(collector_->Run({stop.get_token()})->manifests, 2);
+  EXPECT_EQ(Run().manifests, 2);
+  EXPECT_EQ(Count("edges"), 0);
+}
+
+// A spool that was open while its repository was removed goes with a later pass.
+TEST_F(CollectorTest, AnOpenSpoolGoesOnceItIsClosed) {
+  auto session = *Write([&](Tx& tx) { return CreateUpload(tx, app_, kAlice, now_); });
+  auto kept = *Write([&](Tx& tx) { return CreateUpload(tx, other_, kAlice, now_); });
+  auto open = *driver_->Upload(session.id);
+  ASSERT_TRUE(open->Append(AsBytes("half")));
+  ASSERT_TRUE((*driver_->Upload(kept.id))->Append(AsBytes("half")));
+  ASSERT_TRUE(Write([&](Tx& tx) { return DeleteRepository(tx, app_); }));
+  EXPECT_EQ(Run().spools, 0);
+  EXPECT_TRUE(std::filesystem::exists(dir_.path() + "/uploads/" + session.id));
+  open.reset();
+  EXPECT_EQ(Run().spools, 1);
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/uploads/" + session.id));
+  EXPECT_TRUE(std::filesystem::exists(dir_.path() + "/uploads/" + kept.id));
+}
+
 TEST_F(CollectorTest, AProjectGoesBeforeItsRowsDo) {
   const Digest blob = *Upload(app_, kAlice, "b");
   Put(app_, {.body = "m", .blobs = {blob}, .tag = "t"});

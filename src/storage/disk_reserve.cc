@@ -1,7 +1,6 @@
 #include "storage/disk_reserve.h"
 
 #include <cerrno>
-#include <cstdint>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,10 +13,8 @@
 namespace bulwark::storage {
 namespace {
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr std::uint64_t kReserve = 16 * kMiB;
-constexpr std::uint64_t kNone = 4 * kMiB;     // free: the database is about to fail
-constexpr std::uint64_t kPlenty = 64 * kMiB;  // free: more than uploads leave (file_driver.cc), so that it does not come and go
+constexpr std::uint64_t kNone = 4 * limits::kMiB;     // free: the database is about to fail
+constexpr std::uint64_t kPlenty = 2 * kDiskLeftByPushes;  // free: so that it does not come and go
 
 }  // namespace
 
@@ -28,13 +25,13 @@ Status DiskReserve::Keep() {
   const bool there = ::access(path_.c_str(), F_OK) == 0;
   if (there && left < kNone) {
     if (::unlink(path_.c_str()) != 0) return ErrnoError("remove " + path_);
-    LogWarning("the disk is full; the last " + FormatBytes(kReserve) + " were freed for deletions and a collection");
+    LogWarning("the disk is full; the last " + FormatBytes(kDiskReserve) + " were freed for deletions and a collection");
     return {};
   }
   if (there || left < kPlenty) return {};
   UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return ErrnoError("make " + path_);
-  if (const int failed = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(kReserve)); failed != 0) {
+  if (const int failed = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(kDiskReserve)); failed != 0) {
     errno = failed;
     Error error = ErrnoError("make " + path_);
     ::unlink(path_.c_str());

@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "crypto/hash.h"
 #include "storage/blob/directory_sync.h"
+#include "storage/disk_reserve.h"
 
 namespace bulwark::storage {
 namespace {
@@ -18,7 +19,6 @@ namespace {
 constexpr std::size_t kUploadIdBytes = 64;
 constexpr std::size_t kHashBuffer = 256 * 1024;
 constexpr std::uint64_t kWriteOut = 8 * 1024 * 1024;  // what an upload leaves to the sync of its commit, at most
-constexpr std::uint64_t kDiskReserve = 32 * 1024 * 1024;  // left to the database
 
 bool IsLowerHex(std::string_view text) {
   return !text.empty() &&
@@ -228,7 +228,7 @@ void FileDriver::Close(const std::string& upload_id) {
 // could only be freed from outside.
 Status FileDriver::CheckSpace(std::uint64_t bytes) const {
   BW_TRY(const std::uint64_t left, files_.FreeBytes(uploads_));
-  if (left >= bytes && left - bytes >= kDiskReserve) return {};
+  if (left >= bytes && left - bytes >= kDiskLeftByPushes) return {};
   return Error{Errc::kUnavailable, "No space left for uploads: only " + FormatBytes(left) + " are free"};
 }
 

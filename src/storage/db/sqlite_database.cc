@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <exception>
 #include <map>
@@ -51,7 +52,8 @@ class SqliteDatabase final : public Database {
   Status RunClosures(std::vector<Request*>& batch);
   void RunClosure(Request& request);
   Status Control(std::string_view sql);
-  void Checkpoint();
+  void Checkpoint(int mode);
+  void MakeRoom();
 
   Result<std::unique_ptr<SqliteConnection>> TakeReader() const;
   void GiveBack(std::unique_ptr<SqliteConnection> reader) const;
@@ -61,7 +63,8 @@ class SqliteDatabase final : public Database {
   std::unique_ptr<SqliteVfs> vfs_;            // null: SQLite's own; outlives all connections
   std::unique_ptr<SqliteConnection> writer_;  // only the writer's thread uses it once that runs
   int wal_pages_ = 0;                         // the writer's thread
-  bool checkpoint_due_ = false;               // the writer's thread
+  bool log_in_the_way_ = false;               // the writer's thread: a transaction failed
+  std::chrono::steady_clock::time_point room_made_{};
   std::atomic<std::uint64_t> generation_ = 0;
 
   mutable Mutex mutex_;
@@ -145,7 +148,8 @@ Result<std::unique_ptr<SqliteConnection>> SqliteDatabase::Connect(Access access)
     // Debian's SQLite overwrites deleted rows with zeros unless told not to; disks are encrypted or not as a whole.
     script +=
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
-        "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; PRAGMA cache_spill = OFF;";
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_spill = OFF;"
+        "PRAGMA journal_size_limit = " + std::to_string(kDatabaseLogBytes) + ";";
   } else {
     script += "PRAGMA query_only = ON;";
     if (!vfs_) script += "PRAGMA mmap_size = " + std::to_string(options_.mmap_mib << 20) + ";";
@@ -197,7 +201,8 @@ void SqliteDatabase::RunWriter() {
     }
     // From here on the requests may be gone.
     finished_.notify_all();
-    if (checkpoint_due_ || wal_pages_ >= options_.checkpoint_pages) Checkpoint();
+    if (wal_pages_ >= options_.checkpoint_pages) Checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+    if (std::exchange(log_in_the_way_, false)) MakeRoom();
   }
 }
 
@@ -212,7 +217,7 @@ void SqliteDatabase::RunBatch(std::vector<Request*>& batch) {
     if (status) status = Control("COMMIT");
     if (writer_->TakeLoud()) generation_.fetch_add(1, std::memory_order_acq_rel);
     if (status) return;
-    checkpoint_due_ = true;  // a full disk: a log that has been copied back is written again from its start
+    log_in_the_way_ = true;
     if (writer_->in_transaction()) {
       if (auto undone = Control("ROLLBACK"); !undone) LogError("database: " + undone.error().message);
     }
@@ -253,12 +258,19 @@ Status SqliteDatabase::Control(std::string_view sql) {
 }
 
 // Outside of anybody's commit. Passive: never waits for readers; what they still need is copied the next time.
-void SqliteDatabase::Checkpoint() {
-  const int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+void SqliteDatabase::Checkpoint(int mode) {
+  const int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, mode, nullptr, nullptr);
   if (rc != SQLITE_OK && rc != SQLITE_BUSY)
     LogWarning(std::string("database: checkpoint: ") + sqlite3_errmsg(writer_->handle()));
   wal_pages_ = 0;
-  checkpoint_due_ = false;
+}
+
+// The disk may be full: the log is copied back and given up, once a second at most.
+void SqliteDatabase::MakeRoom() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - room_made_ < std::chrono::seconds(1)) return;
+  room_made_ = now;
+  Checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 Status SqliteDatabase::ReadAny(const std::function<Status(const ReadTx&)>& body) const {

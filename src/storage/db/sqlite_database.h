@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "storage/disk_reserve.h"
 #include "storage/db/database.h"
 #include "storage/file_system.h"
 
@@ -23,7 +24,7 @@ struct SqliteOptions {
   std::int64_t writer_cache_kib = 16'384;  // what a collector's batch touches
   std::int64_t mmap_mib = 256;    // of each reader; shared pages
   std::vector<std::string_view> quiet = {};  // tables whose changes do not raise generation(); literals
-  int checkpoint_pages = 8000;    // of the log (32 MiB), after which it is copied into the database
+  int checkpoint_pages = kDatabaseLogBytes / 4096;  // of the log, after which it is copied into the database
 };
 
 // Opens or makes the file. Writes run on one thread that commits all closures that wait in one transaction, each inside

@@ -263,7 +263,7 @@ TEST(OpenSqliteTest, AFullDiskMakesRoomInTheLog) {
   EXPECT_FALSE(write(50));
   for (int i = 51; i < 60; ++i) EXPECT_TRUE(write(i));
   EXPECT_GT(std::filesystem::file_size(path), before) << "copied into the database";
-  EXPECT_EQ(std::filesystem::file_size(path + "-wal"), log) << "written again from its start";
+  EXPECT_LT(std::filesystem::file_size(path + "-wal"), log) << "given up";
 }
 
 TEST(DirectoryLockTest, OneHolder) {
