@@ -12,9 +12,9 @@ namespace bulwark::storage {
 
 // What pushes leave free: for the database's log, which may grow to kDatabaseLogBytes and a transaction more, and for
 // what it is copied into.
-inline constexpr std::uint64_t kDatabaseLogBytes = 16 * limits::kMiB;
-inline constexpr std::uint64_t kDiskReserve = 32 * limits::kMiB;  // given back at the end
-inline constexpr std::uint64_t kDiskLeftByPushes = 64 * limits::kMiB;
+inline constexpr std::uint64_t kDatabaseLogBytes = 32 * limits::kMiB;
+inline constexpr std::uint64_t kDiskReserve = 64 * limits::kMiB;  // given back at the end
+inline constexpr std::uint64_t kDiskLeftByPushes = 128 * limits::kMiB;
 static_assert(kDiskReserve >= 2 * kDatabaseLogBytes && kDiskLeftByPushes >= 4 * kDatabaseLogBytes);
 
 class DiskReserve {

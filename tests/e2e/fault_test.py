@@ -254,7 +254,7 @@ class SmallDisk(unittest.TestCase):
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-full-"))
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", self.folder], capture_output=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320m", "tmpfs", self.folder], capture_output=True)
         if mounted.returncode != 0:
             self.folder.rmdir()
             self.skipTest("mount: " + mounted.stderr.decode())
@@ -279,7 +279,7 @@ class SmallDisk(unittest.TestCase):
             if status != 201:
                 return pushed, f"manifest: {status} {body}"
             pushed.append(image)
-        self.fail("200 MB went onto a disk of 192")
+        self.fail("200 MB went onto a disk of 320")
 
     def age_leases(self):
         database = sqlite3.connect(self.folder / "data/bulwark.db", timeout=10)
@@ -329,7 +329,7 @@ class SmallDisk(unittest.TestCase):
         # The same of a manifest that needs no blob any more; it would take the database's own space.
         disk = os.statvfs(self.folder)
         with open(self.folder / "filler", "wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - (60 << 20)))
+            os.posix_fallocate(filler.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - (124 << 20)))
         self.assertEqual(self.again(fresh, "library/big", pushed[0]), 503)
         token = fresh.token("library/big", "pull,push")
         self.assertEqual(fresh.send("POST", "/v2/library/big/blobs/uploads/", b"", authorization=token)[0], 503)
