@@ -8,6 +8,8 @@
 
 #include "base/byte_source.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "cli/copy_place.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -75,10 +77,12 @@ Result<std::unique_ptr<remote::ImageFiles>> OpenSource(const std::string& path) 
 
 Status Push(const CopyArguments& a) {
   BW_TRY(auto reference, remote::ParseImageReference(a.to));
-  BW_TRY(auto files, OpenSource(a.from));
-  auto top = remote::TopManifest(*files);
-  if (!top && top.error().code == Errc::kNotFound) return Error{Errc::kUnsupported, a.from + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
-  if (!top) return top.error().Wrap(a.from);
+  BW_TRY(auto place, ParseCopySource(a.from));
+  if (place.image) return Error{Errc::kNotFound, "no layout or archive " + Printable(a.from, 400) + " here (bulwark copy copies between registries)"};
+  BW_TRY(auto files, OpenSource(place.path));
+  auto top = remote::TopManifest(*files, place.tag);
+  if (!top && top.error().code == Errc::kNotFound && !files->Find("index.json")) return Error{Errc::kUnsupported, place.path + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
+  if (!top) return top.error().Wrap(place.path);
   BW_TRY(auto session, OpenSession(reference, a.login));
   session->client.SetPatience(kPatience);
   BW_CHECK(Pusher(*files, session->client).Push(*top, reference.api_reference(), 0));
