@@ -11,7 +11,8 @@ struct Archive {
   UniqueFd fd;
   bool is_archive = false;  // compressed, or a tar by its first header: not a single file to be looked at
 };
-// Inflates gzip and zstd into an unnamed temporary file, up to limits::kLayerBytes. kInvalid: no plain file; kCorrupt, kLimit, kIo.
+// Inflates gzip and zstd into an unnamed temporary file, up to limits::kLayerBytes. kInvalid: no plain file; kCorrupt,
+// kLimit, kIo.
 Result<Archive> OpenArchive(UniqueFd fd);
 // A pipe into an unnamed temporary file. kIo.
 Result<UniqueFd> Spool(int pipe);

@@ -17,7 +17,8 @@ bool IsDirectory(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// "PATH:TAG": the tag is what follows the last colon, if there is no slash in it. "PATH@DIGEST": what has no name in a layout.
+// "PATH:TAG": the tag is what follows the last colon, if there is no slash in it.
+// "PATH@DIGEST": what has no name in a layout.
 CopyPlace SplitPath(std::string_view text) {
   CopyPlace out;
   if (const auto at = text.rfind('@'); at != std::string_view::npos && at > 0 && Digest::Parse(text.substr(at + 1))) {

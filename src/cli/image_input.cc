@@ -168,9 +168,11 @@ void CheckDiffIds(const formats::ImageConfig& config, const Layers& layers, cata
   if (!config.has_rootfs) return;
   const std::size_t count = layers.order.size();
   if (config.diff_ids.size() != count)
-    return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " + std::to_string(count));
+    return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " +
+                 std::to_string(count));
   for (std::size_t i = 0; i < count; ++i)
-    if (layers.read[layers.order[i]].record.diff_id != config.diff_ids[i]) blind("layer " + std::to_string(i + 1) + " does not have the diff_id that the config states");
+    if (layers.read[layers.order[i]].record.diff_id != config.diff_ids[i])
+      blind("layer " + std::to_string(i + 1) + " does not have the diff_id that the config states");
 }
 
 Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, service::Analyzer& analyzer, Layers layers) {
@@ -183,8 +185,8 @@ Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, se
 }
 
 // The manifest of one platform's image, below the index that it may be in.
-Result<std::pair<remote::FetchedManifest, formats::OciDocument>> FindManifest(remote::RegistryClient& client, remote::FetchedManifest manifest,
-                                                                              const std::string& platform) {
+Result<std::pair<remote::FetchedManifest, formats::OciDocument>> FindManifest(
+    remote::RegistryClient& client, remote::FetchedManifest manifest, const std::string& platform) {
   BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
   for (int depth = 0; document.kind == formats::DocumentKind::kIndex; ++depth) {
     if (depth == 4) return Error{Errc::kLimit, "the index is nested too deep"};
@@ -209,13 +211,15 @@ Result<formats::ImageConfig> FetchConfig(remote::RegistryClient& client, const f
 }
 
 // The descriptors of `named` that are to be fetched, and where they stand in the image.
-Result<std::vector<formats::Descriptor>> EachOnce(const std::vector<formats::Descriptor>& named, std::vector<std::size_t>& order) {
+Result<std::vector<formats::Descriptor>> EachOnce(const std::vector<formats::Descriptor>& named,
+                                                  std::vector<std::size_t>& order) {
   std::map<Digest, std::size_t> known;
   std::vector<formats::Descriptor> out;
   for (const auto& layer : named) {
     const auto [at, fresh] = known.emplace(layer.digest, out.size());
     if (fresh) out.push_back(layer);
-    if (out[at->second].size != layer.size) return Error{Errc::kInvalid, "the manifest states two sizes of " + layer.digest.str()};
+    if (out[at->second].size != layer.size)
+      return Error{Errc::kInvalid, "the manifest states two sizes of " + layer.digest.str()};
     order.push_back(at->second);
   }
   return out;
@@ -230,7 +234,8 @@ Result<ImageInput> ReadRegistry(const ScanArguments& a, std::string_view target,
   BW_TRY(auto session, OpenSession(reference, a.login));
   auto first = session->client.GetManifest(reference.api_reference());
   // A mistyped file name is a valid name at Docker Hub: say both.
-  bool names_host = target.size() > reference.host.size() && EqualsIgnoreCase(target.substr(0, reference.host.size()), reference.host);
+  bool names_host = target.size() > reference.host.size() &&
+                    EqualsIgnoreCase(target.substr(0, reference.host.size()), reference.host);
   if (!first) return names_host ? first.error() : first.error().Wrap(not_here + ", so " + reference.host + " was asked");
   BW_TRY(auto found, FindManifest(session->client, *std::move(first), a.platform));
   const auto& [manifest, document] = found;
@@ -242,7 +247,9 @@ Result<ImageInput> ReadRegistry(const ScanArguments& a, std::string_view target,
   for (const auto& layer : fetched) total += layer.size;
   SharedProgress progress(total);
   layers.read.resize(fetched.size());
-  BW_CHECK(InParallel(fetched.size(), [&](std::size_t i) { return FetchLayer(reference, a.login, fetched[i], analyzer, progress, layers.read[i]); }));
+  BW_CHECK(InParallel(fetched.size(), [&](std::size_t i) {
+    return FetchLayer(reference, a.login, fetched[i], analyzer, progress, layers.read[i]);
+  }));
   ImageInput out;
   out.name = target;
   out.repository = reference.repository;
@@ -272,7 +279,8 @@ Result<Layers> OpenLayers(const remote::ImageFiles& files, const remote::LocalIm
 }
 
 // `name`: which one of a layout or archive that holds several; may be empty.
-Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, const std::string& name, service::Analyzer& analyzer) {
+Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, const std::string& name,
+                             service::Analyzer& analyzer) {
   BW_TRY(auto found, remote::FindImage(files, name, a.platform));
   auto config = formats::ParseImageConfig(found.config);
   BW_CHECK(CheckPlatform(a.platform, config.platform));
@@ -327,12 +335,14 @@ Result<bool> HoldsImage(const std::string& directory) {
 Result<ImageInput> ReadDirectory(const ScanArguments& a, const CopyPlace& place, service::Analyzer& analyzer) {
   BW_TRY(bool image, HoldsImage(place.path));
   if (image) return ReadFiles(a, *remote::DirectoryFiles(place.path), place.tag, analyzer);
-  if (!place.tag.empty()) return Error{Errc::kNotFound, "no image layout, so there is no " + Printable(place.tag, 200) + " in it"};
+  if (!place.tag.empty())
+    return Error{Errc::kNotFound, "no image layout, so there is no " + Printable(place.tag, 200) + " in it"};
   BW_TRY(auto packed, PackTree(place.path));
   return ReadPacked(a, std::move(packed), analyzer);
 }
 
-Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, const CopyPlace& place, UniqueFd fd, service::Analyzer& analyzer) {
+Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, const CopyPlace& place, UniqueFd fd,
+                                     service::Analyzer& analyzer) {
   BW_TRY(Archive archive, OpenArchive(std::move(fd)));
   auto files = remote::ArchiveFiles(std::move(archive.fd));
   bool image = files.ok() && ((*files)->Find("index.json").ok() || (*files)->Find("manifest.json").ok());
@@ -340,7 +350,8 @@ Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, const CopyPlace& pl
   // Nobody looks inside a cut or foreign archive: as a single file without packages it would seem clean.
   if (archive.is_archive && !files) return files.error();
   if (archive.is_archive || !place.tag.empty())
-    return Error{Errc::kUnsupported, "an archive, but of no image (neither OCI layout nor docker archive); unpack a file system and scan its directory"};
+    return Error{Errc::kUnsupported, "an archive, but of no image (neither OCI layout nor docker archive); "
+                                     "unpack a file system and scan its directory"};
   BW_TRY(auto packed, PackFile(place.path));
   return ReadPacked(a, std::move(packed), analyzer);
 }

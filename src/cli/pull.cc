@@ -42,9 +42,11 @@ class Puller {
     return {};
   }
 
-  static remote::CopiedManifest Entry(const remote::FetchedManifest& manifest, formats::OciDocument document, const std::string& tag, int depth) {
+  static remote::CopiedManifest Entry(const remote::FetchedManifest& manifest, formats::OciDocument document,
+                                      const std::string& tag, int depth) {
     document.subject.reset();  // a child has no entry of its own here
-    return {manifest, std::move(document), depth == 0 ? remote::Role::kTop : remote::Role::kChild, tag, std::nullopt};
+    const auto role = depth == 0 ? remote::Role::kTop : remote::Role::kChild;
+    return {manifest, std::move(document), role, tag, std::nullopt};
   }
 
  private:

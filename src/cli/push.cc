@@ -8,7 +8,6 @@
 
 #include "base/byte_source.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "cli/copy_place.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
@@ -77,12 +76,14 @@ Result<std::unique_ptr<remote::ImageFiles>> OpenSource(const std::string& path) 
 
 Status Push(const CopyArguments& a) {
   BW_TRY(auto reference, remote::ParseImageReference(a.to));
-  BW_TRY(auto place, ParseCopySource(a.from));
-  if (place.image) return Error{Errc::kNotFound, "no layout or archive " + Printable(a.from, 400) + " here (bulwark copy copies between registries)"};
-  BW_TRY(auto files, OpenSource(place.path));
-  auto top = remote::TopManifest(*files, place.tag);
-  if (!top && top.error().code == Errc::kNotFound && !files->Find("index.json")) return Error{Errc::kUnsupported, place.path + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
-  if (!top) return top.error().Wrap(place.path);
+  auto place = ParseCopySource(a.from);
+  const bool local = place && !place->image;
+  const std::string& path = local ? place->path : a.from;  // the open will say that it is not there
+  BW_TRY(auto files, OpenSource(path));
+  auto top = remote::TopManifest(*files, local ? place->tag : "");
+  if (!top && top.error().code == Errc::kNotFound && !files->Find("index.json"))
+    return Error{Errc::kUnsupported, path + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
+  if (!top) return top.error().Wrap(path);
   BW_TRY(auto session, OpenSession(reference, a.login));
   session->client.SetPatience(kPatience);
   BW_CHECK(Pusher(*files, session->client).Push(*top, reference.api_reference(), 0));

@@ -63,7 +63,8 @@ Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Des
 
 Status CheckSize(const formats::Descriptor& d, std::uint64_t size) {
   if (d.size == size) return {};
-  return {Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " + std::to_string(size)};
+  return {Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " +
+                              std::to_string(size)};
 }
 
 std::string RefName(const formats::json::value& entry) {
@@ -91,10 +92,12 @@ Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files) {
 std::vector<LayoutEntry> ImageEntries(const ImageFiles& files, const std::vector<LayoutEntry>& entries) {
   std::vector<LayoutEntry> images;
   for (const auto& entry : entries) {
-    bool known = std::any_of(images.begin(), images.end(), [&](const LayoutEntry& e) { return SameImage(e.descriptor, entry.descriptor); });
+    bool known = std::any_of(images.begin(), images.end(),
+                             [&](const LayoutEntry& e) { return SameImage(e.descriptor, entry.descriptor); });
     if (!known && !BelongsToAnother(entry.name)) images.push_back(entry);
   }
-  if (images.size() > 1) std::erase_if(images, [&](const LayoutEntry& e) { return e.name.empty() && HasSubject(files, e.descriptor); });
+  auto refers = [&](const LayoutEntry& e) { return e.name.empty() && HasSubject(files, e.descriptor); };
+  if (images.size() > 1) std::erase_if(images, refers);
   return images;
 }
 
@@ -109,7 +112,8 @@ Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<Layou
   if (images.size() == 1) return images.front();
   if (images.empty()) return entries.front();
   const std::string one = (images.back().name.empty() ? "@" : ":") + Known(images.back());
-  return Error{Errc::kUnsupported, "the layout holds " + std::to_string(images.size()) + " images (" + Listed(images) + "); choose one, as in LAYOUT" + one};
+  return Error{Errc::kUnsupported, "the layout holds " + std::to_string(images.size()) + " images (" + Listed(images) +
+                                      "); choose one, as in LAYOUT" + one};
 }
 
 }  // namespace bulwark::remote

@@ -23,11 +23,11 @@ struct LayoutEntry {
 
 // kNotFound if there is no index.json.
 Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files);
-// Those that are images, each once whatever names it has: what refers to others (signatures, SBOMs) does not count, whether oras
-// wrote it (an entry without name) or regctl (one named sha256-<hex>). Empty where nothing else is there.
+// Those that are images, each once whatever names it has: what refers to others (signatures, SBOMs) does not count, whether
+// oras wrote it (an entry without name) or regctl (one named sha256-<hex>). Empty where nothing else is there.
 std::vector<LayoutEntry> ImageEntries(const ImageFiles& files, const std::vector<LayoutEntry>& entries);
-// The entry of that name or digest; with an empty `name` the only image. kNotFound listing what there is; kUnsupported: several
-// images, which the message names, and how to choose one.
+// The entry of that name or digest; with an empty `name` the only image. kNotFound listing what there is; kUnsupported:
+// several images, which the message names, and how to choose one.
 Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<LayoutEntry>& entries, const std::string& name);
 // The verified document of a descriptor. kDigest, kInvalid (another size).
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d);

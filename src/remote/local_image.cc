@@ -64,7 +64,8 @@ Result<LocalImage> FromDockerArchive(const ImageFiles& files, const std::string&
   BW_TRY(const auto* tags, formats::JsonOptionalArray(image, "RepoTags"));
   if (tags && !tags->empty() && tags->front().if_string()) out.name = tags->front().as_string();
   if (!wanted.empty() && wanted != TagOf(out.name))
-    return Error{Errc::kNotFound, "the archive has no " + Printable(wanted, 200) + "; it has: " + (out.name.empty() ? "an image without a name" : Printable(out.name, 200))};
+    return Error{Errc::kNotFound, "the archive has no " + Printable(wanted, 200) + "; it has: " +
+                                     (out.name.empty() ? "an image without a name" : Printable(out.name, 200))};
   BW_TRY(const auto* layers, formats::JsonArray(image, "Layers"));
   if (layers->size() > limits::kManifestDescriptors) return Error{Errc::kLimit, "manifest.json names more than " + std::to_string(limits::kManifestDescriptors) + " layers"};
   for (const auto& layer : *layers) {
@@ -74,8 +75,8 @@ Result<LocalImage> FromDockerArchive(const ImageFiles& files, const std::string&
   return out;
 }
 
-// Some tools write the platforms of one image side by side. Empty if these may be several images: that of another platform must
-// not stand in for the one that was meant.
+// Some tools write the platforms of one image side by side. Empty if these may be several images: that of another
+// platform must not stand in for the one that was meant.
 std::vector<formats::Descriptor> PlatformsOfOne(const std::vector<LayoutEntry>& images) {
   std::vector<formats::Descriptor> out;
   std::set<std::string> platforms;
