@@ -18,8 +18,14 @@ bool IsDirectory(const std::string& path) {
 }
 
 // "PATH:TAG": the tag is what follows the last colon, if there is no slash in it.
+// "PATH@DIGEST": what has no name in a layout.
 CopyPlace SplitPath(std::string_view text) {
   CopyPlace out;
+  if (const auto at = text.rfind('@'); at != std::string_view::npos && at > 0 && Digest::Parse(text.substr(at + 1))) {
+    out.path = text.substr(0, at);
+    out.tag = text.substr(at + 1);
+    return out;
+  }
   auto colon = text.rfind(':');
   const bool tagged = colon != std::string_view::npos && colon > 0 && colon + 1 < text.size() && text.find('/', colon) == std::string_view::npos;
   out.path = text.substr(0, tagged ? colon : std::string_view::npos);
@@ -37,7 +43,7 @@ Result<CopyPlace> Registry(std::string_view text) {
 
 // A tag that nobody wrote must not move `latest` there.
 Result<CopyPlace> Target(CopyPlace place, std::string_view text) {
-  if (!place.image && place.path.find("@sha256") != std::string::npos)
+  if (!place.image && (place.path.find("@sha256") != std::string::npos || Digest::Parse(place.tag)))
     return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
   if (place.image && place.image->digest) return Error{Errc::kInvalid, "the target is named by a tag, not by a digest; its digest is the source's"};
   const auto slash = text.rfind('/');

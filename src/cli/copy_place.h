@@ -17,7 +17,7 @@ struct CopyPlace {
 };
 
 // "docker://IMAGE", "oci:PATH[:TAG]", "oci-archive:PATH[:TAG]", "docker-archive:PATH" as skopeo has them. Without a scheme: what
-// exists here (PATH or PATH:TAG), else a registry reference. kInvalid.
+// exists here (PATH, PATH:TAG or PATH@DIGEST), else a registry reference. kInvalid.
 Result<CopyPlace> ParseCopySource(std::string_view text);
 // The same without archives and without digests. Without a scheme: a path if it begins with '/' or '.' or is a directory here, else a registry
 // reference with its host: a mistyped path must not become a push to Docker Hub. kInvalid.

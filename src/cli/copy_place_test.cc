@@ -21,6 +21,10 @@ TEST(CopyPlace, Sources) {
   const std::string folder = ::mkdtemp(name);
   EXPECT_EQ(Show(ParseCopySource(folder)), "path " + folder + " tag ");
   EXPECT_EQ(Show(ParseCopySource(folder + ":v1")), "path " + folder + " tag v1");
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  EXPECT_EQ(Show(ParseCopySource(folder + "@" + digest)), "path " + folder + " tag " + digest);
+  EXPECT_EQ(Show(ParseCopySource("oci:a/b@" + digest)), "path a/b tag " + digest);
+  EXPECT_EQ(Show(ParseCopySource("localhost:5000/a/b@" + digest)), "registry localhost:5000/a/b@" + digest);
   std::filesystem::remove(folder);
   EXPECT_EQ(Show(ParseCopySource(folder)), "path " + folder + " tag ");  // the open will say that it is not there
   EXPECT_EQ(Show(ParseCopySource("debian:12")), "registry docker.io/library/debian:12");
@@ -41,7 +45,8 @@ TEST(CopyPlace, Targets) {
   EXPECT_EQ(Show(ParseCopyTarget("localhost:5000/a/b")), "registry localhost:5000/a/b");
   EXPECT_EQ(Show(ParseCopyTarget("docker://localhost:5000/a/b:latest")), "registry localhost:5000/a/b:latest");
   EXPECT_EQ(Show(ParseCopyTarget("oci:out:v1 2")), "error");
-  EXPECT_EQ(Show(ParseCopyTarget("localhost:5000/a/b@sha256:" + std::string(64, 'a'))), "error");
+  for (const char* place : {"localhost:5000/a/b", "./out", "oci:out"})
+    EXPECT_EQ(Show(ParseCopyTarget(place + ("@sha256:" + std::string(64, 'a')))), "error") << place;
   for (const char* unclear : {"out", "out/layout", "app:v1", "oci-archive:x.tar", "docker-archive:x.tar", ""}) EXPECT_EQ(Show(ParseCopyTarget(unclear)), "error") << unclear;
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <functional>
 #include <map>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -17,20 +18,20 @@
 #include "base/strings.h"
 #include "base/sync.h"
 #include "catalog/analyze.h"
+#include "cli/archive_file.h"
+#include "cli/copy_place.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
 #include "cli/tree.h"
 #include "crypto/hash.h"
-#include "formats/gzip.h"
 #include "formats/oci.h"
-#include "formats/tar_fields.h"
-#include "formats/zstd.h"
-#include "image/inflated_stream.h"
+#include "remote/layout_index.h"
 #include "remote/local_image.h"
 
 namespace bulwark::cli {
 namespace {
 
+constexpr std::string_view kDocker = "docker://";
 constexpr int kReadAgainRounds = 3;      // links of links: each round can only uncover files of other layers
 constexpr std::size_t kLayersAtOnce = 2;
 constexpr std::chrono::milliseconds kLayerWait = std::chrono::hours(1);
@@ -40,6 +41,12 @@ struct Layer {
   Digest digest;
   remote::OpenedFile file;
   image::LayerRecord record;
+};
+
+// An image may name one layer often: it is read and held once.
+struct Layers {
+  std::vector<Layer> read;
+  std::vector<std::size_t> order;  // of the image, the lowest first: which of `read`
 };
 
 // Progress that layer threads share.
@@ -80,16 +87,6 @@ Status InParallel(std::size_t count, const std::function<Status(std::size_t)>& b
   return first;
 }
 
-Status WriteTo(int fd, ByteSpan bytes) {
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("write a temporary file");
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 // Downloads a layer while the analyser follows it.
 Status FetchLayer(const remote::ImageReference& reference, const Login& login, const formats::Descriptor& descriptor,
                   service::Analyzer& analyzer, SharedProgress& progress, Layer& layer) {
@@ -100,7 +97,7 @@ Status FetchLayer(const remote::ImageReference& reference, const Login& login, c
   BW_TRY(auto follower, analyzer.Follow(layer.file.fd.get()));
   BW_CHECK(session->client.GetBlob(descriptor.digest, [&](ByteSpan bytes) -> Status {
     if (layer.file.size + bytes.size() > descriptor.size) return Error{Errc::kDigest, "the registry sends more than " + descriptor.digest.str() + " has"};
-    BW_CHECK(WriteTo(layer.file.fd.get(), bytes));
+    BW_CHECK(WriteAll(layer.file.fd.get(), AsText(bytes)));
     layer.file.size += bytes.size();
     follower->Grew(layer.file.size);
     progress.Add(bytes.size(), descriptor.digest.short_str());
@@ -111,14 +108,23 @@ Status FetchLayer(const remote::ImageReference& reference, const Login& login, c
   return {};
 }
 
+// What merge found unread of layers.read[which], each once.
+std::vector<image::Unread> UnreadOf(const std::vector<image::Unread>& unread, const Layers& layers, std::size_t which) {
+  std::set<std::pair<std::uint32_t, std::string>> known;
+  std::vector<image::Unread> out;
+  for (const auto& entry : unread)
+    if (layers.order[entry.layer] == which && known.emplace(entry.entry, entry.path).second) out.push_back(entry);
+  return out;
+}
+
 // Merges, reading files again that matter only through links of other layers.
-Result<catalog::Inventory> AssembleLayers(service::Analyzer& analyzer, std::vector<Layer>& layers) {
+Result<catalog::Inventory> AssembleLayers(service::Analyzer& analyzer, Layers& layers) {
   for (int round = 0;; ++round) {
     std::vector<const image::LayerRecord*> records;
     std::vector<Digest> digests;
-    for (const auto& layer : layers) {
-      records.push_back(&layer.record);
-      digests.push_back(layer.digest);
+    for (std::size_t i : layers.order) {
+      records.push_back(&layers.read[i].record);
+      digests.push_back(layers.read[i].digest);
     }
     catalog::Assembled assembled = catalog::Assemble(records, digests);
     if (assembled.unread.empty()) return std::move(assembled.inventory);
@@ -126,12 +132,11 @@ Result<catalog::Inventory> AssembleLayers(service::Analyzer& analyzer, std::vect
       for (auto& gap : catalog::AsGaps(assembled.unread)) assembled.inventory.gaps.push_back(std::move(gap));
       return std::move(assembled.inventory);
     }
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      std::vector<image::Unread> mine;
-      for (const auto& unread : assembled.unread)
-        if (unread.layer == i) mine.push_back(unread);
-      if (mine.empty()) continue;
-      BW_TRY(layers[i].record, analyzer.ReadAgain(layers[i].file.fd.get(), layers[i].file.size, layers[i].record, mine));
+    for (std::size_t i = 0; i < layers.read.size(); ++i) {
+      auto& [digest, file, record] = layers.read[i];
+      const auto unread = UnreadOf(assembled.unread, layers, i);
+      if (unread.empty()) continue;
+      BW_TRY(record, analyzer.ReadAgain(file.fd.get(), file.size, record, unread));
     }
   }
 }
@@ -157,16 +162,20 @@ Status CheckDigest(const Digest& digest, const remote::OpenedFile& file) {
 }
 
 // What a runtime unpacks must be what we read (attacks: descriptor-lies).
-void CheckDiffIds(const formats::ImageConfig& config, const std::vector<Layer>& layers, catalog::Inventory& inventory) {
+void CheckDiffIds(const formats::ImageConfig& config, const Layers& layers, catalog::Inventory& inventory) {
   auto blind = [&](std::string reason) { inventory.gaps.push_back({image::GapKind::kBlind, "", "merge", std::move(reason)}); };
   for (const auto& problem : config.problems) blind("image config: " + problem);
   if (!config.has_rootfs) return;
-  if (config.diff_ids.size() != layers.size()) return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " + std::to_string(layers.size()));
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    if (layers[i].record.diff_id != config.diff_ids[i]) blind("layer " + std::to_string(i + 1) + " does not have the diff_id that the config states");
+  const std::size_t count = layers.order.size();
+  if (config.diff_ids.size() != count)
+    return blind("the config names " + std::to_string(config.diff_ids.size()) + " layers, the manifest " +
+                 std::to_string(count));
+  for (std::size_t i = 0; i < count; ++i)
+    if (layers.read[layers.order[i]].record.diff_id != config.diff_ids[i])
+      blind("layer " + std::to_string(i + 1) + " does not have the diff_id that the config states");
 }
 
-Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, service::Analyzer& analyzer, std::vector<Layer> layers) {
+Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, service::Analyzer& analyzer, Layers layers) {
   BW_TRY(out.inventory, AssembleLayers(analyzer, layers));
   if (config) {
     CheckDiffIds(*config, layers, out.inventory);
@@ -175,94 +184,119 @@ Result<ImageInput> Finish(ImageInput out, const formats::ImageConfig* config, se
   return out;
 }
 
-Result<ImageInput> ReadRegistry(const ScanArguments& a, service::Analyzer& analyzer) {
+// The manifest of one platform's image, below the index that it may be in.
+Result<std::pair<remote::FetchedManifest, formats::OciDocument>> FindManifest(
+    remote::RegistryClient& client, remote::FetchedManifest manifest, const std::string& platform) {
+  BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
+  for (int depth = 0; document.kind == formats::DocumentKind::kIndex; ++depth) {
+    if (depth == 4) return Error{Errc::kLimit, "the index is nested too deep"};
+    BW_TRY(auto child, remote::ChoosePlatform(document.manifests, platform));
+    BW_TRY(manifest, client.GetManifest(child.digest.str()));
+    BW_CHECK(remote::CheckSize(child, manifest.bytes.size()));
+    BW_TRY(document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
+  }
+  return std::pair(std::move(manifest), std::move(document));
+}
+
+Result<formats::ImageConfig> FetchConfig(remote::RegistryClient& client, const formats::Descriptor& config) {
+  const Error too_large{Errc::kLimit, "the image config is too large"};
+  if (config.size > limits::kConfigBytes) return too_large;
+  std::string text;
+  BW_CHECK(client.GetBlob(config.digest, [&](ByteSpan bytes) -> Status {
+    if (text.size() + bytes.size() > limits::kConfigBytes) return too_large;
+    text.append(AsText(bytes));
+    return {};
+  }));
+  return formats::ParseImageConfig(text);
+}
+
+// The descriptors of `named` that are to be fetched, and where they stand in the image.
+Result<std::vector<formats::Descriptor>> EachOnce(const std::vector<formats::Descriptor>& named,
+                                                  std::vector<std::size_t>& order) {
+  std::map<Digest, std::size_t> known;
+  std::vector<formats::Descriptor> out;
+  for (const auto& layer : named) {
+    const auto [at, fresh] = known.emplace(layer.digest, out.size());
+    if (fresh) out.push_back(layer);
+    if (out[at->second].size != layer.size)
+      return Error{Errc::kInvalid, "the manifest states two sizes of " + layer.digest.str()};
+    order.push_back(at->second);
+  }
+  return out;
+}
+
+Result<ImageInput> ReadRegistry(const ScanArguments& a, std::string_view target, service::Analyzer& analyzer) {
   const std::string not_here = "no file or directory " + Printable(a.target, 400) + " here";
-  auto parsed = remote::ParseImageReference(a.target);
+  auto parsed = remote::ParseImageReference(target);
   if (!parsed) return Error{Errc::kNotFound, not_here + ", and " + parsed.error().message};
   const remote::ImageReference& reference = *parsed;
   if (a.offline) return Error{Errc::kNotFound, not_here + ", and --offline forbids to ask a registry for it"};
   BW_TRY(auto session, OpenSession(reference, a.login));
   auto first = session->client.GetManifest(reference.api_reference());
   // A mistyped file name is a valid name at Docker Hub: say both.
-  bool names_host = a.target.size() > reference.host.size() && EqualsIgnoreCase(std::string_view(a.target).substr(0, reference.host.size()), reference.host);
+  bool names_host = target.size() > reference.host.size() &&
+                    EqualsIgnoreCase(target.substr(0, reference.host.size()), reference.host);
   if (!first) return names_host ? first.error() : first.error().Wrap(not_here + ", so " + reference.host + " was asked");
-  remote::FetchedManifest manifest = *std::move(first);
-  BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
-  for (int depth = 0; document.kind == formats::DocumentKind::kIndex; ++depth) {
-    if (depth == 4) return Error{Errc::kLimit, "the index is nested too deep"};
-    BW_TRY(auto child, remote::ChoosePlatform(document.manifests, a.platform));
-    BW_TRY(manifest, session->client.GetManifest(child.digest.str()));
-    BW_TRY(document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
-  }
-  std::string config_bytes;
-  if (document.config->size > limits::kConfigBytes) return Error{Errc::kLimit, "the image config is too large"};
-  BW_CHECK(session->client.GetBlob(document.config->digest, [&](ByteSpan bytes) -> Status {
-    if (config_bytes.size() + bytes.size() > limits::kConfigBytes) return Error{Errc::kLimit, "the image config is too large"};
-    config_bytes.append(AsText(bytes));
-    return {};
-  }));
-  auto config = formats::ParseImageConfig(config_bytes);
+  BW_TRY(auto found, FindManifest(session->client, *std::move(first), a.platform));
+  const auto& [manifest, document] = found;
+  BW_TRY(auto config, FetchConfig(session->client, *document.config));
   BW_CHECK(CheckPlatform(a.platform, config.platform));
+  Layers layers;
+  BW_TRY(const auto fetched, EachOnce(document.layers, layers.order));
   std::uint64_t total = 0;
-  for (const auto& layer : document.layers) total += layer.size;
+  for (const auto& layer : fetched) total += layer.size;
   SharedProgress progress(total);
-  std::vector<Layer> layers(document.layers.size());
-  BW_CHECK(InParallel(layers.size(), [&](std::size_t i) { return FetchLayer(reference, a.login, document.layers[i], analyzer, progress, layers[i]); }));
+  layers.read.resize(fetched.size());
+  BW_CHECK(InParallel(fetched.size(), [&](std::size_t i) {
+    return FetchLayer(reference, a.login, fetched[i], analyzer, progress, layers.read[i]);
+  }));
   ImageInput out;
-  out.name = a.target;
+  out.name = target;
   out.repository = reference.repository;
   out.tag = reference.tag;
   out.digest = manifest.digest;
   return Finish(std::move(out), &config, analyzer, std::move(layers));
 }
 
-// Opens each layer once, which of an archive is a copy. For each the first one that is the same: by digest, else as a file.
-Result<std::vector<std::size_t>> OpenLayers(const remote::ImageFiles& files, const remote::LocalImage& image, std::vector<Layer>& layers) {
+// Opens each layer once, which of an archive is a copy: told apart by digest, else as files.
+Result<Layers> OpenLayers(const remote::ImageFiles& files, const remote::LocalImage& image) {
   std::map<std::string, std::size_t> known;
-  std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto& [name, digest] = image.layers[i];
+  Layers out;
+  for (const auto& [name, digest] : image.layers) {
     std::string key = digest ? digest->str() : "";
     if (!digest) {
       BW_TRY(auto part, files.Find(name));
       BW_TRY(key, part.Identity());
     }
-    const std::size_t first = known.emplace(std::move(key), i).first->second;
-    out.push_back(first);
-    if (first == i) {
-      BW_TRY(layers[i].file, files.Open(name));
-      continue;
-    }
-    layers[i].file.size = layers[first].file.size;
-    layers[i].file.fd = UniqueFd(::fcntl(layers[first].file.fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!layers[i].file.fd) return ErrnoError("open " + name);
+    const auto [at, fresh] = known.emplace(std::move(key), out.read.size());
+    out.order.push_back(at->second);
+    if (!fresh) continue;
+    auto& layer = out.read.emplace_back();
+    if (digest) layer.digest = *digest;
+    BW_TRY(layer.file, files.Open(name));
   }
   return out;
 }
 
-Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, service::Analyzer& analyzer) {
-  BW_TRY(auto found, remote::FindImage(files, a.platform));
+// `name`: which one of a layout or archive that holds several; may be empty.
+Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& files, const std::string& name,
+                             service::Analyzer& analyzer) {
+  BW_TRY(auto found, remote::FindImage(files, name, a.platform));
   auto config = formats::ParseImageConfig(found.config);
   BW_CHECK(CheckPlatform(a.platform, config.platform));
-  std::vector<Layer> layers(found.layers.size());
-  BW_TRY(const std::vector<std::size_t> first, OpenLayers(files, found, layers));
+  BW_TRY(Layers layers, OpenLayers(files, found));
   std::uint64_t total = 0;
-  for (std::size_t i = 0; i < layers.size(); ++i) total += first[i] == i ? layers[i].file.size : 0;
+  for (const auto& layer : layers.read) total += layer.file.size;
   SharedProgress progress(total);
-  BW_CHECK(InParallel(layers.size(), [&](std::size_t i) -> Status {
-    if (first[i] != i) return {};
-    if (!config.has_rootfs && found.layers[i].digest) BW_CHECK(CheckDigest(*found.layers[i].digest, layers[i].file));
-    BW_TRY(layers[i].record, analyzer.Read(layers[i].file.fd.get(), layers[i].file.size));
+  BW_CHECK(InParallel(layers.read.size(), [&](std::size_t i) -> Status {
+    auto& [digest, file, record] = layers.read[i];
+    if (!config.has_rootfs && found.manifest) BW_CHECK(CheckDigest(digest, file));
+    BW_TRY(record, analyzer.Read(file.fd.get(), file.size));
     // A docker archive does not name its layers; they are known by their uncompressed digest then.
-    layers[i].digest = found.layers[i].digest.value_or(layers[i].record.diff_id);
-    progress.Add(layers[i].file.size, layers[i].digest.short_str());
+    if (!found.manifest) digest = record.diff_id;
+    progress.Add(file.size, digest.short_str());
     return {};
   }));
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (first[i] == i) continue;
-    layers[i].digest = layers[first[i]].digest;
-    layers[i].record = layers[first[i]].record;
-  }
   ImageInput out;
   out.name = found.name.empty() ? a.target : found.name;
   out.digest = found.manifest ? found.manifest->digest : found.config_digest;
@@ -270,67 +304,15 @@ Result<ImageInput> ReadFiles(const ScanArguments& a, const remote::ImageFiles& f
 }
 
 Result<ImageInput> ReadPacked(const ScanArguments& a, remote::OpenedFile packed, service::Analyzer& analyzer) {
-  std::vector<Layer> layers(1);
-  layers[0].file = std::move(packed);
-  BW_TRY(layers[0].record, analyzer.Read(layers[0].file.fd.get(), layers[0].file.size));
-  layers[0].digest = layers[0].record.diff_id;
+  Layers layers;
+  layers.order = {0};
+  Layer& layer = layers.read.emplace_back();
+  layer.file = std::move(packed);
+  BW_TRY(layer.record, analyzer.Read(layer.file.fd.get(), layer.file.size));
+  layer.digest = layer.record.diff_id;
   ImageInput out;
   out.name = a.target;
   return Finish(std::move(out), nullptr, analyzer, std::move(layers));
-}
-
-// A pipe into a file: archives are read back and forth.
-Result<UniqueFd> Spool(int pipe) {
-  BW_TRY(UniqueFd fd, remote::TemporaryFile());
-  Bytes buffer(1 << 20);
-  Progress progress("reading the archive");
-  for (std::uint64_t done = 0;;) {
-    ssize_t n = ::read(pipe, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("read it");
-    if (n == 0) return fd;
-    BW_CHECK(WriteTo(fd.get(), ByteSpan(buffer).first(static_cast<std::size_t>(n))));
-    progress.Update(done += static_cast<std::uint64_t>(n), 0, "");
-  }
-}
-
-template <typename Reader>
-Status Inflate(ByteSource& compressed, int into) {
-  Reader reader(compressed);
-  Bytes buffer(1 << 20);
-  for (std::uint64_t done = 0;;) {
-    BW_TRY(std::size_t n, reader.Read(buffer));
-    if (n == 0) break;
-    done += n;
-    if (done > limits::kLayerBytes) return {Errc::kLimit, "the archive inflates to more than " + FormatBytes(limits::kLayerBytes)};
-    BW_CHECK(WriteTo(into, ByteSpan(buffer).first(n)));
-  }
-  return reader.damage() ? Status(Errc::kCorrupt, "the archive: " + *reader.damage()) : Status();
-}
-
-// An archive as it is, or what a compressed one ("docker save | gzip") holds.
-struct Archive {
-  UniqueFd fd;
-  bool is_archive = false;  // compressed, or a tar by its first header: not a single file to be looked at
-};
-
-Result<Archive> OpenArchive(UniqueFd fd) {
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return ErrnoError("stat the archive");
-  if (!S_ISREG(info.st_mode)) return Error{Errc::kInvalid, "neither a plain file nor a directory ('-' reads an archive from standard input)"};
-  Bytes head(512);
-  ssize_t n = ::pread(fd.get(), head.data(), head.size(), 0);
-  head.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
-  Archive out;
-  out.is_archive = head.size() == 512 && formats::tar::ChecksumFits(ByteSpan(head).first<512>());
-  image::Compression compression = image::SniffCompression(head);
-  if (compression == image::Compression::kNone) return out.fd = std::move(fd), std::move(out);
-  out.is_archive = true;
-  BW_TRY(out.fd, remote::TemporaryFile());
-  FileSource source(fd.get(), static_cast<std::uint64_t>(info.st_size));
-  BW_CHECK(compression == image::Compression::kGzip ? Inflate<formats::GzipReader>(source, out.fd.get())
-                                                    : Inflate<formats::ZstdReader>(source, out.fd.get()));
-  return out;
 }
 
 // No registry reference looks like that, so the file is meant.
@@ -350,22 +332,27 @@ Result<bool> HoldsImage(const std::string& directory) {
   return Trim(text).starts_with("[") && text.find("\"Layers\"") != std::string::npos;  // an unpacked docker archive
 }
 
-Result<ImageInput> ReadDirectory(const ScanArguments& a, service::Analyzer& analyzer) {
-  BW_TRY(bool image, HoldsImage(a.target));
-  if (image) return ReadFiles(a, *remote::DirectoryFiles(a.target), analyzer);
-  BW_TRY(auto packed, PackTree(a.target));
+Result<ImageInput> ReadDirectory(const ScanArguments& a, const CopyPlace& place, service::Analyzer& analyzer) {
+  BW_TRY(bool image, HoldsImage(place.path));
+  if (image) return ReadFiles(a, *remote::DirectoryFiles(place.path), place.tag, analyzer);
+  if (!place.tag.empty())
+    return Error{Errc::kNotFound, "no image layout, so there is no " + Printable(place.tag, 200) + " in it"};
+  BW_TRY(auto packed, PackTree(place.path));
   return ReadPacked(a, std::move(packed), analyzer);
 }
 
-Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, UniqueFd fd, service::Analyzer& analyzer) {
+Result<ImageInput> ReadArchiveOrFile(const ScanArguments& a, const CopyPlace& place, UniqueFd fd,
+                                     service::Analyzer& analyzer) {
   BW_TRY(Archive archive, OpenArchive(std::move(fd)));
   auto files = remote::ArchiveFiles(std::move(archive.fd));
-  bool image = files.ok() && ((*files)->Open("index.json").ok() || (*files)->Open("manifest.json").ok());
-  if (image) return ReadFiles(a, **files, analyzer);
+  bool image = files.ok() && ((*files)->Find("index.json").ok() || (*files)->Find("manifest.json").ok());
+  if (image) return ReadFiles(a, **files, place.tag, analyzer);
   // Nobody looks inside a cut or foreign archive: as a single file without packages it would seem clean.
   if (archive.is_archive && !files) return files.error();
-  if (archive.is_archive) return Error{Errc::kUnsupported, "an archive, but of no image (neither OCI layout nor docker archive); unpack a file system and scan its directory"};
-  BW_TRY(auto packed, PackFile(a.target));
+  if (archive.is_archive || !place.tag.empty())
+    return Error{Errc::kUnsupported, "an archive, but of no image (neither OCI layout nor docker archive); "
+                                     "unpack a file system and scan its directory"};
+  BW_TRY(auto packed, PackFile(place.path));
   return ReadPacked(a, std::move(packed), analyzer);
 }
 
@@ -373,29 +360,37 @@ Result<ImageInput> ReadPipe(const ScanArguments& a, int pipe, service::Analyzer&
   BW_TRY(UniqueFd spooled, Spool(pipe));
   BW_TRY(Archive archive, OpenArchive(std::move(spooled)));
   BW_TRY(auto files, remote::ArchiveFiles(std::move(archive.fd)));
-  return ReadFiles(a, *files, analyzer);
+  return ReadFiles(a, *files, "", analyzer);
 }
 
-// `mode` is that of the target's stat.
-Result<ImageInput> ReadLocal(const ScanArguments& a, mode_t mode, service::Analyzer& analyzer) {
-  if (a.target == "-") return ReadPipe(a, STDIN_FILENO, analyzer);
-  if (S_ISDIR(mode)) return ReadDirectory(a, analyzer);
-  UniqueFd fd(::open(a.target.c_str(), O_RDONLY | O_CLOEXEC));
+// `mode` is that of the place's stat.
+Result<ImageInput> ReadLocal(const ScanArguments& a, const CopyPlace& place, mode_t mode, service::Analyzer& analyzer) {
+  if (S_ISDIR(mode)) return ReadDirectory(a, place, analyzer);
+  UniqueFd fd(::open(place.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open it");
   if (S_ISFIFO(mode)) return ReadPipe(a, fd.get(), analyzer);  // <(docker save app)
-  return ReadArchiveOrFile(a, std::move(fd), analyzer);
+  return ReadArchiveOrFile(a, place, std::move(fd), analyzer);
 }
 
 }  // namespace
 
 Result<ImageInput> ReadImage(const ScanArguments& a, service::Analyzer& analyzer) {
-  struct stat info {};
-  if (a.target != "-" && ::stat(a.target.c_str(), &info) != 0) {
-    if (errno != ENOENT || IsPath(a.target)) return ErrnoError("open " + Printable(a.target, 400));
-    return ReadRegistry(a, analyzer);
+  if (a.target == "-") {
+    auto image = ReadPipe(a, STDIN_FILENO, analyzer);
+    return image ? std::move(image) : image.error().Wrap("standard input");
   }
-  auto image = ReadLocal(a, info.st_mode, analyzer);
-  if (!image) return image.error().Wrap(a.target == "-" ? "standard input" : Printable(a.target, 400));
+  auto place = ParseCopySource(a.target);
+  const bool local = place && !place->image;
+  const std::string& path = local ? place->path : a.target;
+  struct stat info {};
+  const bool there = ::stat(path.c_str(), &info) == 0;
+  if (!there && (local || errno != ENOENT || IsPath(path))) return ErrnoError("open " + Printable(path, 400));
+  if (!local) {
+    const std::string_view target = a.target;
+    return ReadRegistry(a, target.starts_with(kDocker) ? target.substr(kDocker.size()) : target, analyzer);
+  }
+  auto image = ReadLocal(a, *place, info.st_mode, analyzer);
+  if (!image) return image.error().Wrap(Printable(a.target, 400));
   return image;
 }
 

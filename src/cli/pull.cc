@@ -1,6 +1,6 @@
 // bulwark pull IMAGE LAYOUT: an image from a registry into an OCI layout; what is there already is kept, a name moves.
 
-#include <set>
+#include <map>
 #include <string>
 
 #include "base/byte_source.h"
@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "formats/oci.h"
 #include "remote/copy_ends.h"
+#include "remote/layout_index.h"
 
 namespace bulwark::cli {
 namespace {
@@ -29,25 +30,44 @@ class Puller {
     std::size_t came = 0;
     Status refused;
     for (const auto& child : document.manifests) {
-      if (!seen_.insert(child.digest).second) { ++came; continue; }
-      if (seen_.size() > limits::kCopyManifests) return Error{Errc::kLimit, "the index has too many manifests below it"};
-      auto fetched = client_.GetManifest(child.digest.str());
-      Status status = fetched ? Pull(*fetched, "", depth + 1) : Status(fetched.error());
+      Status status = PullChild(child, depth);
       if (status) { ++came; continue; }
       if (status.error().code != Errc::kDenied) return status;
-      NoteLine(status.error().message);
       refused = status;
     }
     if (!document.manifests.empty() && came == 0) return refused;
     if (document.config) BW_CHECK(PullBlob(*document.config));
     for (const auto& layer : document.layers) BW_CHECK(PullBlob(layer));
-    const auto role = depth == 0 ? remote::Role::kTop : remote::Role::kChild;
-    document.subject.reset();  // a child has no entry of its own here
-    BW_CHECK(layout_.PutManifest({manifest, std::move(document), role, tag, std::nullopt}));
+    BW_CHECK(layout_.PutManifest(Entry(manifest, std::move(document), tag, depth)));
     return {};
   }
 
+  static remote::CopiedManifest Entry(const remote::FetchedManifest& manifest, formats::OciDocument document,
+                                      const std::string& tag, int depth) {
+    document.subject.reset();  // a child has no entry of its own here
+    const auto role = depth == 0 ? remote::Role::kTop : remote::Role::kChild;
+    return {manifest, std::move(document), role, tag, std::nullopt};
+  }
+
  private:
+  struct Child {
+    Status status;           // what came of it
+    std::uint64_t size = 0;
+  };
+
+  // One that is named often is asked for once, and refused as often as it is named.
+  Status PullChild(const formats::Descriptor& child, int depth) {
+    if (auto known = seen_.find(child.digest); known != seen_.end())
+      return known->second.status ? remote::CheckSize(child, known->second.size) : known->second.status;
+    if (seen_.size() >= limits::kCopyManifests) return Error{Errc::kLimit, "the index has too many manifests below it"};
+    auto fetched = client_.GetManifest(child.digest.str());
+    Status status = fetched ? remote::CheckSize(child, fetched->bytes.size()) : Status(fetched.error());
+    if (status) status = Pull(*fetched, "", depth + 1);
+    if (!status && status.error().code == Errc::kDenied) NoteLine(status.error().message);
+    seen_[child.digest] = {status, fetched ? fetched->bytes.size() : 0};
+    return status;
+  }
+
   Status PullBlob(const formats::Descriptor& blob) {
     BW_TRY(bool there, layout_.HasBlob(blob));
     if (there) return {};
@@ -67,7 +87,7 @@ class Puller {
   remote::RegistryClient& client_;
   remote::CopyTarget& layout_;
   Progress progress_;
-  std::set<Digest> seen_;  // children
+  std::map<Digest, Child> seen_;
 };
 
 Status Pull(const CopyArguments& a) {
@@ -76,7 +96,8 @@ Status Pull(const CopyArguments& a) {
   session->client.SetPatience(kPatience);
   BW_TRY(auto manifest, session->client.GetManifest(reference.api_reference()));
   auto layout = remote::LayoutTarget(a.to);
-  BW_CHECK(layout->Expect({}));
+  BW_TRY(auto document, formats::ParseOciDocument(manifest.media_type, manifest.bytes));
+  BW_CHECK(layout->Expect({Puller::Entry(manifest, std::move(document), reference.tag, 0)}));
   BW_CHECK(Puller(session->client, *layout).Pull(manifest, reference.tag, 0));
   BW_CHECK(layout->Finish());
   return WriteOutput("", manifest.digest.str() + "\n");

@@ -8,6 +8,7 @@
 
 #include "base/byte_source.h"
 #include "base/limits.h"
+#include "cli/copy_place.h"
 #include "cli/exit_code.h"
 #include "cli/login.h"
 #include "cli/terminal.h"
@@ -75,10 +76,14 @@ Result<std::unique_ptr<remote::ImageFiles>> OpenSource(const std::string& path) 
 
 Status Push(const CopyArguments& a) {
   BW_TRY(auto reference, remote::ParseImageReference(a.to));
-  BW_TRY(auto files, OpenSource(a.from));
-  auto top = remote::TopManifest(*files);
-  if (!top && top.error().code == Errc::kNotFound) return Error{Errc::kUnsupported, a.from + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
-  if (!top) return top.error().Wrap(a.from);
+  auto place = ParseCopySource(a.from);
+  const bool local = place && !place->image;
+  const std::string& path = local ? place->path : a.from;  // the open will say that it is not there
+  BW_TRY(auto files, OpenSource(path));
+  auto top = remote::TopManifest(*files, local ? place->tag : "");
+  if (!top && top.error().code == Errc::kNotFound && !files->Find("index.json"))
+    return Error{Errc::kUnsupported, path + " is no OCI layout or OCI archive; copy docker archives with bulwark copy"};
+  if (!top) return top.error().Wrap(path);
   BW_TRY(auto session, OpenSession(reference, a.login));
   session->client.SetPatience(kPatience);
   BW_CHECK(Pusher(*files, session->client).Push(*top, reference.api_reference(), 0));

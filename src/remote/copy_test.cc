@@ -2,6 +2,7 @@
 #include "remote/copy.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -83,7 +84,7 @@ TEST(Copy, ThroughALayoutAndBack) {
   Folder folder, second;
   ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go().ok());
   auto files = DirectoryFiles(folder.path);
-  auto top = TopManifest(*files);  // signatures beside it do not make it unclear which the image is
+  auto top = TopManifest(*files, "");  // signatures beside it do not make it unclear which the image is
   ASSERT_TRUE(top.ok()) << top.error().message;
   EXPECT_EQ(top->bytes, from.manifests["a"]["v1"]);
   auto report = Trip().From(*files).To(to, "c").Go("", "v1");
@@ -113,11 +114,16 @@ TEST(Layout, WhichEntryIsTheImage) {
   ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v1", "v1").ok());
   ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v1", "latest").ok());
   auto files = DirectoryFiles(folder.path);
-  ASSERT_TRUE(TopManifest(*files).ok());  // two names of one image
+  ASSERT_TRUE(TopManifest(*files, "").ok());  // two names of one image
   ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v2", "v2").ok());
-  auto unclear = TopManifest(*files);
+  auto unclear = TopManifest(*files, "");
   EXPECT_EQ(unclear.error().code, Errc::kUnsupported);
   EXPECT_NE(unclear.error().message.find("v1, v2"), std::string::npos) << unclear.error().message;
+  EXPECT_NE(unclear.error().message.find("LAYOUT:v2"), std::string::npos) << unclear.error().message;
+  EXPECT_EQ(TopManifest(*files, "v1")->bytes, one);
+  EXPECT_EQ(TopManifest(*files, DigestOf(two))->bytes, two);
+  EXPECT_EQ(FindImage(*files, "", "").error().code, Errc::kUnsupported);
+  EXPECT_EQ(FindImage(*files, "v2", "")->manifest->bytes, two);
   // A name moves; what had it stays where it is.
   ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go("v2", "v1").ok());
   auto named = LayoutSource(*files)->Manifest("v1");
@@ -125,6 +131,35 @@ TEST(Layout, WhichEntryIsTheImage) {
   EXPECT_EQ(named->bytes, two);
   EXPECT_EQ(LayoutSource(*files)->Manifest("latest")->bytes, one);
   EXPECT_EQ(LayoutSource(*files)->Manifest(DigestOf(one))->bytes, one);
+}
+
+// What other tools write side by side is one image only if nothing says that it is several.
+TEST(Layout, PlatformsSideBySide) {
+  Folder folder;
+  TestRegistry from;
+  Author a{from, "a"};
+  const std::string one = a.Image("layer one", "", "v1"), two = a.Image("layer two", "", "v2");
+  for (const char* tag : {"v1", "v2"}) ASSERT_TRUE(Trip().From(from, "a").To(folder.path).Go(tag, tag).ok());
+  auto files = DirectoryFiles(folder.path);
+  auto found = [&](const std::string& first, const std::string& second, const std::string& name = "") {
+    auto entry = [](const std::string& of, const std::string& more) { return Descriptor(of, formats::kOciManifest, more); };
+    std::ofstream(folder.path + "/index.json") << R"({"schemaVersion":2,"manifests":[)" << entry(one, first) << "," << entry(two, second) << "]}";
+    auto image = FindImage(*files, name, "linux/amd64");
+    return image ? (image->manifest->bytes == one ? "one" : "two") : std::string(image.error().code == Errc::kUnsupported ? "unclear" : "error");
+  };
+  const std::string amd = R"(,"platform":{"os":"linux","architecture":"amd64"})", arm = R"(,"platform":{"os":"linux","architecture":"arm64"})";
+  const std::string none = R"(,"platform":{"os":"unknown","architecture":"unknown"})";
+  auto named = [](const std::string& name) { return R"(,"annotations":{"org.opencontainers.image.ref.name":")" + name + "\"}"; };
+  EXPECT_EQ(found(arm, amd), "two");
+  EXPECT_EQ(found(arm + named("v1"), amd + named("v1")), "two");
+  EXPECT_EQ(found(arm + named("v1"), amd + named("v1"), "v1"), "two");
+  EXPECT_EQ(found(amd, none), "one");               // an attestation is no image
+  EXPECT_EQ(found(amd, named("v2")), "unclear");    // a copy of one platform, then a pull
+  EXPECT_EQ(found(amd, ""), "unclear");
+  EXPECT_EQ(found(amd, amd), "unclear");            // copies of two images
+  EXPECT_EQ(found(amd + named("v1"), arm + named("v2")), "unclear");
+  EXPECT_EQ(found(amd + named("v1"), arm + named("v2"), "v2"), "two");
+  EXPECT_EQ(found(amd + named("v1"), arm + named("v2"), "v3"), "error");
 }
 
 TEST(Copy, RepairsADamagedLayoutAndRefusesItAsSource) {

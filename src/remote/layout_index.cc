@@ -14,14 +14,6 @@
 namespace bulwark::remote {
 namespace {
 
-std::string NameOf(const formats::json::value& entry) {
-  const auto* object = entry.if_object();
-  const auto* annotations = object ? object->if_contains("annotations") : nullptr;
-  const auto* fields = annotations ? annotations->if_object() : nullptr;
-  const auto* name = fields ? fields->if_contains(kRefName) : nullptr;
-  return name && name->if_string() ? std::string(name->get_string()) : std::string();
-}
-
 // "sha256-<64 hex>" and "sha256-<64 hex>.sig".
 bool BelongsToAnother(const std::string& name) {
   if (!name.starts_with("sha256-") && !name.starts_with("sha512-")) return false;
@@ -43,10 +35,13 @@ bool SameImage(const formats::Descriptor& a, const formats::Descriptor& b) {
   return a.digest == b.digest && platform(a) == platform(b);
 }
 
+// What tells it from the others.
+std::string Known(const LayoutEntry& e) { return e.name.empty() ? e.descriptor.digest.str() : Printable(e.name, 200); }
+
 std::string Listed(const std::vector<LayoutEntry>& entries) {
   std::string out;
   for (std::size_t i = 0; i < entries.size() && i < 20; ++i)
-    out += (i ? ", " : "") + (entries[i].name.empty() ? entries[i].descriptor.digest.short_str() : Printable(entries[i].name, 200));
+    out += (i ? ", " : "") + Known(entries[i]);
   return out + (entries.size() > 20 ? ", …" : "");
 }
 
@@ -61,10 +56,23 @@ Result<FetchedManifest> ReadDocument(const ImageFiles& files, const Digest& dige
 
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d) {
   BW_TRY(auto document, ReadDocument(files, d.digest));
-  if (document.bytes.size() != d.size)
-    return Error{Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " + std::to_string(document.bytes.size())};
+  BW_CHECK(CheckSize(d, document.bytes.size()));
   document.media_type = d.media_type;
   return document;
+}
+
+Status CheckSize(const formats::Descriptor& d, std::uint64_t size) {
+  if (d.size == size) return {};
+  return {Errc::kInvalid, "the descriptor of " + d.digest.str() + " says " + std::to_string(d.size) + " bytes, it has " +
+                              std::to_string(size)};
+}
+
+std::string RefName(const formats::json::value& entry) {
+  const auto* object = entry.if_object();
+  const auto* annotations = object ? object->if_contains("annotations") : nullptr;
+  const auto* fields = annotations ? annotations->if_object() : nullptr;
+  const auto* name = fields ? fields->if_contains(kRefName) : nullptr;
+  return name && name->if_string() ? std::string(name->get_string()) : std::string();
 }
 
 Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files) {
@@ -77,8 +85,20 @@ Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files) {
   if (!object) return Error{Errc::kInvalid, "index.json is no object"};
   BW_TRY(const auto* raw, formats::JsonOptionalArray(*object, "manifests"));
   for (std::size_t i = 0; i < index->manifests.size(); ++i)
-    out.push_back({index->manifests[i], raw && i < raw->size() ? NameOf((*raw)[i]) : ""});
+    out.push_back({index->manifests[i], raw && i < raw->size() ? RefName((*raw)[i]) : ""});
   return out;
+}
+
+std::vector<LayoutEntry> ImageEntries(const ImageFiles& files, const std::vector<LayoutEntry>& entries) {
+  std::vector<LayoutEntry> images;
+  for (const auto& entry : entries) {
+    bool known = std::any_of(images.begin(), images.end(),
+                             [&](const LayoutEntry& e) { return SameImage(e.descriptor, entry.descriptor); });
+    if (!known && !BelongsToAnother(entry.name)) images.push_back(entry);
+  }
+  auto refers = [&](const LayoutEntry& e) { return e.name.empty() && HasSubject(files, e.descriptor); };
+  if (images.size() > 1) std::erase_if(images, refers);
+  return images;
 }
 
 Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<LayoutEntry>& entries, const std::string& name) {
@@ -88,15 +108,12 @@ Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<Layou
       if (entry.name == name || entry.descriptor.digest.str() == name) return entry;
     return Error{Errc::kNotFound, "the layout has no " + Printable(name, 200) + "; it has: " + Listed(entries)};
   }
-  std::vector<LayoutEntry> images;
-  for (const auto& entry : entries) {
-    bool known = std::any_of(images.begin(), images.end(), [&](const LayoutEntry& e) { return SameImage(e.descriptor, entry.descriptor); });
-    if (!known && !BelongsToAnother(entry.name)) images.push_back(entry);
-  }
-  if (images.size() > 1) std::erase_if(images, [&](const LayoutEntry& e) { return e.name.empty() && HasSubject(files, e.descriptor); });
+  const auto images = ImageEntries(files, entries);
   if (images.size() == 1) return images.front();
   if (images.empty()) return entries.front();
-  return Error{Errc::kUnsupported, "the layout holds " + std::to_string(images.size()) + " images (" + Listed(images) + "); name one"};
+  const std::string one = (images.back().name.empty() ? "@" : ":") + Known(images.back());
+  return Error{Errc::kUnsupported, "the layout holds " + std::to_string(images.size()) + " images (" + Listed(images) +
+                                      "); choose one, as in LAYOUT" + one};
 }
 
 }  // namespace bulwark::remote

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json/fwd.hpp>
+
 #include "base/result.h"
 #include "formats/oci.h"
 #include "remote/image_files.h"
@@ -21,12 +23,19 @@ struct LayoutEntry {
 
 // kNotFound if there is no index.json.
 Result<std::vector<LayoutEntry>> LayoutEntries(const ImageFiles& files);
-// The entry of that name or digest; with an empty `name` the only image: what refers to others (signatures, SBOMs) does not
-// count, whether oras wrote it (an entry without name) or regctl (one named sha256-<hex>). kNotFound, kInvalid listing what there is.
+// Those that are images, each once whatever names it has: what refers to others (signatures, SBOMs) does not count, whether
+// oras wrote it (an entry without name) or regctl (one named sha256-<hex>). Empty where nothing else is there.
+std::vector<LayoutEntry> ImageEntries(const ImageFiles& files, const std::vector<LayoutEntry>& entries);
+// The entry of that name or digest; with an empty `name` the only image. kNotFound listing what there is; kUnsupported:
+// several images, which the message names, and how to choose one.
 Result<LayoutEntry> ChooseEntry(const ImageFiles& files, const std::vector<LayoutEntry>& entries, const std::string& name);
 // The verified document of a descriptor. kDigest, kInvalid (another size).
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const formats::Descriptor& d);
 // The same where only the digest is known; its media_type is empty.
 Result<FetchedManifest> ReadDocument(const ImageFiles& files, const Digest& digest);
+// What a descriptor says of a manifest's size is what clients go by that pull. kInvalid.
+Status CheckSize(const formats::Descriptor& d, std::uint64_t size);
+// The name that an entry of index.json states; may be empty.
+std::string RefName(const boost::json::value& entry);
 
 }  // namespace bulwark::remote

@@ -117,7 +117,7 @@ class Layout final : public CopySource {
 
 // What the layers of a docker archive are: plain tars, but some tools pack them.
 std::string LayerType(ByteSpan head) {
-  const std::string plain = "application/vnd.oci.image.layer.v1.tar";
+  std::string plain = "application/vnd.oci.image.layer.v1.tar";
   if (AsText(head).starts_with("\x1f\x8b")) return plain + "+gzip";
   if (AsText(head).starts_with("\x28\xb5\x2f\xfd")) return plain + "+zstd";
   return plain;
@@ -144,7 +144,7 @@ class DockerArchive final : public CopySource {
   explicit DockerArchive(const ImageFiles& files) : files_(files) {}
 
   Status Load() {
-    BW_TRY(LocalImage image, FindImage(files_, ""));
+    BW_TRY(LocalImage image, FindImage(files_, "", ""));
     if (image.manifest) return {Errc::kNotFound, "no docker archive"};
     config_ = std::move(image.config);
     config_digest_ = image.config_digest;

@@ -29,10 +29,6 @@ constexpr const char* kPart = ".part-";  // in blobs/: what is not whole yet
 
 std::string Text(const formats::json::value* value) { return value && value->if_string() ? std::string(value->get_string()) : std::string(); }
 std::string DigestOf(const formats::json::value& entry) { return entry.if_object() ? Text(entry.get_object().if_contains("digest")) : std::string(); }
-std::string NameOf(const formats::json::value& entry) {
-  const auto* annotations = entry.if_object() ? entry.get_object().if_contains("annotations") : nullptr;
-  return annotations && annotations->if_object() ? Text(annotations->get_object().if_contains(kRefName)) : std::string();
-}
 
 Result<formats::json::value> EntryOf(const CopiedManifest& copied) {
   BW_TRY(auto value, formats::ParseJson(ReferrerJson(copied), {.case_twins = formats::CaseTwins::kAllow}));
@@ -66,7 +62,7 @@ class Layout final : public CopyTarget {
     if (!there) return std::optional<FetchedManifest>();
     BW_TRY(auto index, PresentIndex());
     for (const auto& entry : index["manifests"].as_array()) {
-      if (NameOf(entry) != tag) continue;
+      if (RefName(entry) != tag) continue;
       BW_TRY(Digest digest, Digest::Parse(DigestOf(entry)));
       auto manifest = ReadDocument(*DirectoryFiles(path_), digest);
       if (!manifest && (manifest.error().code == Errc::kNotFound || manifest.error().code == Errc::kDigest)) break;  // nothing to lose
@@ -253,12 +249,12 @@ class Layout final : public CopyTarget {
     // A name moves to the new image; what had no name needs no entry beside the new one.
     std::set<std::string> names, digests;
     for (const auto& entry : entries) {
-      names.insert(NameOf(entry));
+      names.insert(RefName(entry));
       digests.insert(DigestOf(entry));
     }
     formats::json::array kept;
     for (auto& entry : index["manifests"].as_array()) {
-      const std::string name = NameOf(entry);
+      const std::string name = RefName(entry);
       if (!(name.empty() ? digests.contains(DigestOf(entry)) : names.contains(name))) kept.push_back(std::move(entry));
     }
     kept.insert(kept.end(), entries.begin(), entries.end());

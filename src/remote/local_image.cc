@@ -1,6 +1,7 @@
 #include "remote/local_image.h"
 
 #include <algorithm>
+#include <set>
 
 #include <sys/utsname.h>
 
@@ -8,9 +9,11 @@
 #include <boost/json/object.hpp>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "crypto/hash.h"
 #include "formats/json.h"
 #include "remote/layout_index.h"
+#include "remote/reference.h"
 
 namespace bulwark::remote {
 namespace {
@@ -45,7 +48,7 @@ Result<LocalImage> FromManifest(const ImageFiles& files, FetchedManifest manifes
   return out;
 }
 
-Result<LocalImage> FromDockerArchive(const ImageFiles& files) {
+Result<LocalImage> FromDockerArchive(const ImageFiles& files, const std::string& wanted) {
   auto text = files.Read("manifest.json", limits::kManifestBytes);
   if (!text && text.error().code == Errc::kNotFound) return Error{Errc::kInvalid, "neither an OCI layout (index.json) nor a docker archive (manifest.json)"};
   if (!text) return text.error();
@@ -60,11 +63,28 @@ Result<LocalImage> FromDockerArchive(const ImageFiles& files) {
   out.config_digest = crypto::Sha256(AsBytes(out.config));
   BW_TRY(const auto* tags, formats::JsonOptionalArray(image, "RepoTags"));
   if (tags && !tags->empty() && tags->front().if_string()) out.name = tags->front().as_string();
+  if (!wanted.empty() && wanted != TagOf(out.name))
+    return Error{Errc::kNotFound, "the archive has no " + Printable(wanted, 200) + "; it has: " +
+                                     (out.name.empty() ? "an image without a name" : Printable(out.name, 200))};
   BW_TRY(const auto* layers, formats::JsonArray(image, "Layers"));
   if (layers->size() > limits::kManifestDescriptors) return Error{Errc::kLimit, "manifest.json names more than " + std::to_string(limits::kManifestDescriptors) + " layers"};
   for (const auto& layer : *layers) {
     if (!layer.if_string()) return Error{Errc::kInvalid, "manifest.json names a layer by something that is no text"};
     out.layers.push_back({std::string(layer.as_string()), std::nullopt});
+  }
+  return out;
+}
+
+// Some tools write the platforms of one image side by side. Empty if these may be several images: that of another
+// platform must not stand in for the one that was meant.
+std::vector<formats::Descriptor> PlatformsOfOne(const std::vector<LayoutEntry>& images) {
+  std::vector<formats::Descriptor> out;
+  std::set<std::string> platforms;
+  for (const auto& entry : images) {
+    if (!Runnable(entry.descriptor)) continue;
+    const std::string platform = entry.descriptor.platform ? entry.descriptor.platform->str() : "";
+    if (platform.empty() || entry.name != images.front().name || !platforms.insert(platform).second) return {};
+    out.push_back(entry.descriptor);
   }
   return out;
 }
@@ -85,26 +105,24 @@ Result<formats::Descriptor> ChoosePlatform(const std::vector<formats::Descriptor
   return Error{Errc::kInvalid, "the image has no " + wanted + "; it has: " + (present.empty() ? "nothing" : present) + " (choose by --platform)"};
 }
 
-Result<FetchedManifest> TopManifest(const ImageFiles& files) {
+Result<FetchedManifest> TopManifest(const ImageFiles& files, const std::string& name) {
   BW_TRY(auto entries, LayoutEntries(files));
-  BW_TRY(auto top, ChooseEntry(files, entries, ""));
+  BW_TRY(auto top, ChooseEntry(files, entries, name));
   return ReadDocument(files, top.descriptor);
 }
 
-Result<LocalImage> FindImage(const ImageFiles& files, const std::string& platform) {
+Result<LocalImage> FindImage(const ImageFiles& files, const std::string& name, const std::string& platform) {
   auto entries = LayoutEntries(files);
-  if (!entries && entries.error().code == Errc::kNotFound) return FromDockerArchive(files);
+  if (!entries && entries.error().code == Errc::kNotFound) return FromDockerArchive(files, name);
   if (!entries) return entries.error();
-  auto only = ChooseEntry(files, *entries, "");
-  // Some tools write the platforms of one image side by side.
-  if (!only && only.error().code != Errc::kUnsupported) return only.error();
+  auto images = ImageEntries(files, *entries);
+  if (!name.empty()) std::erase_if(images, [&](const LayoutEntry& e) { return e.name != name; });
   formats::Descriptor top;
-  if (only) {
-    top = only->descriptor;
+  if (auto platforms = PlatformsOfOne(images); images.size() > 1 && !platforms.empty()) {
+    BW_TRY(top, ChoosePlatform(platforms, platform));
   } else {
-    std::vector<formats::Descriptor> manifests;
-    for (const auto& entry : *entries) manifests.push_back(entry.descriptor);
-    BW_TRY(top, ChoosePlatform(manifests, platform));
+    BW_TRY(auto only, ChooseEntry(files, *entries, name));
+    top = std::move(only.descriptor);
   }
   BW_TRY(auto document, ReadDocument(files, top));
   return FromManifest(files, std::move(document), platform, 0);

@@ -30,10 +30,11 @@ struct LocalImage {
 // kInvalid listing what there is.
 Result<formats::Descriptor> ChoosePlatform(const std::vector<formats::Descriptor>& manifests, const std::string& platform);
 
+// `name`: that or the digest of a layout's entry, the tag of a docker archive; empty for the only image there is.
 // Digests of manifest and config are verified (kDigest); those of layers are the caller's to check.
-Result<LocalImage> FindImage(const ImageFiles& files, const std::string& platform);
+Result<LocalImage> FindImage(const ImageFiles& files, const std::string& name, const std::string& platform);
 // The top document of a layout as it would be pushed: an index or a manifest. kNotFound in docker archives.
-Result<FetchedManifest> TopManifest(const ImageFiles& files);
+Result<FetchedManifest> TopManifest(const ImageFiles& files, const std::string& name);
 
 // "blobs/sha256/<hex>".
 std::string BlobFile(const Digest& digest);
