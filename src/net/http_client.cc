@@ -33,6 +33,8 @@ struct CurlFree {
 template <typename T>
 using Owned = std::unique_ptr<T, CurlFree>;
 
+using Clock = std::chrono::steady_clock;
+
 // One transfer: what libcurl's callbacks fill. `error` is ours when a callback ended the transfer.
 struct Transfer {
   const HttpClientRequest& request;
@@ -44,7 +46,12 @@ struct Transfer {
   Destination to = {};                            // its address: of the last connection
   bool judged = false;                            // a connection that is made now, by may_connect
   std::optional<Error> forbidden = std::nullopt;  // by may_connect
+  std::uint64_t sent = 0;                         // of body_source
+  std::optional<Clock::time_point> answer_by = std::nullopt;
 
+  void AwaitAnswer() {
+    if (request.answer_timeout_s && !answer_by) answer_by = Clock::now() + std::chrono::seconds(request.answer_timeout_s);
+  }
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
 
@@ -61,6 +68,7 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
     const std::size_t space = line.find(' ');
     const auto status = space == line.npos ? std::nullopt : ParseUint(Trim(line.substr(space + 1).substr(0, 3)));
     transfer.response.status = status ? static_cast<int>(*status) : 0;
+    if (transfer.response.status >= 200) transfer.AwaitAnswer();
   } else if (const std::size_t colon = line.find(':'); colon != line.npos) {
     transfer.response.headers.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
   }
@@ -120,9 +128,21 @@ std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) 
 std::size_t OnSend(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   auto got = transfer.request.body_source->Read({reinterpret_cast<std::uint8_t*>(data), size * count});
-  if (got.ok()) return *got;
+  if (got.ok()) {
+    transfer.sent += *got;
+    if (*got == 0 || transfer.sent == transfer.request.body_size) transfer.AwaitAnswer();
+    return *got;
+  }
   transfer.error = got.error();
   return CURL_READFUNC_ABORT;
+}
+
+// Called about once a second, whatever comes or does not.
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (!transfer.answer_by || Clock::now() < *transfer.answer_by) return 0;
+  transfer.error = Error{Errc::kUnavailable, "not answered within " + std::to_string(transfer.request.answer_timeout_s) + " seconds"};
+  return 1;
 }
 
 std::string AddressText(const sockaddr& address) {
@@ -195,8 +215,6 @@ bool IsCredential(std::string_view name) {
 }
 
 bool IsRedirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
-
-using Clock = std::chrono::steady_clock;
 
 // One address that is asked; a redirect leads to another one.
 struct Hop {
@@ -321,6 +339,11 @@ void CurlClient::SetConnection(const HttpClientRequest& request, const Hop& hop,
 
 void CurlClient::SetMethod(const HttpClientRequest& request, Transfer& transfer) {
   CURL* h = handle_.get();
+  if (request.answer_timeout_s) {
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, OnProgress);
+    curl_easy_setopt(h, CURLOPT_XFERINFODATA, &transfer);
+  }
   if (request.method == "HEAD") {
     curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
     return;

@@ -49,7 +49,7 @@ struct HttpClientRequest {
   // Asked before each connection and each proxy's request, of every hop, and for a kept connection before it is used again. An error
   // forbids it, and is the call's if no other address answers.
   std::function<Status(const Destination&)> may_connect;
-  // Of what is sent by body or body_source: for the answer, from the last byte sent or the first one answered; 0: none.
+  // For the answer, from the last byte of body_source or the first one of the answer; 0: none.
   std::uint32_t answer_timeout_s = 0;
 };
 

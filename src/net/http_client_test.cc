@@ -1,7 +1,9 @@
 // The client against servers that only a hostile person runs: bytes that drip, addresses that are somebody else's.
 #include "net/http_client.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -124,6 +126,30 @@ TEST(HttpClient, BoundsACallByItsWholeTime) {
   const auto got = MakeHttpClient()->Send(redirected);
   ASSERT_FALSE(got.ok());
   EXPECT_EQ(got.error().message.find("redirected"), std::string::npos) << got.error().message;
+}
+
+// What takes its time to send has no whole time; its answer has. Also one that comes before all was sent.
+TEST(HttpClient, BoundsTheAnswerToWhatIsSent) {
+  struct Endless final : ByteSource {
+    Result<std::size_t> Read(std::span<std::uint8_t> into) override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::fill(into.begin(), into.end(), 'x');
+      return into.size();
+    }
+  } endless;
+  for (const bool early : {false, true}) {
+    DrippingServer slow("HTTP/1.1 202 X\r\nContent-Length: 500000\r\n\r\n", std::string(1000, 'x'), 500);
+    HttpClientRequest request = Get(slow);
+    MemorySource body(AsBytes("body"));
+    request.method = "PATCH";
+    request.body_source = early ? static_cast<ByteSource*>(&endless) : &body;
+    request.body_size = early ? std::uint64_t{1} << 40 : 4;
+    request.answer_timeout_s = 1;
+    const auto got = MakeHttpClient()->Send(request);
+    ASSERT_FALSE(got.ok());
+    EXPECT_EQ(got.error().code, Errc::kUnavailable);
+    EXPECT_EQ(got.error().message, "not answered within 1 seconds");
+  }
 }
 
 // attacks: challenge-realm-theft. What counts is the address that is connected to, not the name; that of an old connection too.

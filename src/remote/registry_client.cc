@@ -372,6 +372,7 @@ Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std:
   request.headers = {{"Content-Type", std::string(media_type)}};
   request.body = bytes;
   request.limit = kAnswerBytes;
+  request.total_timeout_s = kScanTime.count();
   request.follow_redirects = false;
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);

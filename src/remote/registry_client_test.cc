@@ -146,6 +146,30 @@ TEST(RegistryClient, BoundsWhatIsSmall) {
   EXPECT_LE(f.http.asked.back().limit, 1u << 20);
 }
 
+// What is sent takes as long as it takes; no answer does.
+TEST(RegistryClient, BoundsTheAnswersToWhatItSends) {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{5} << 20}) {
+    Fixture f;
+    const net::HttpClientResponse begun{202, {{"location", "/v2/a/b/blobs/uploads/1"}}, "", ""}, cut{503, {}, "", ""}, there{200, {}, "", ""};
+    f.client.SetPatience({.tries = 2, .answered_before = true, .sleep = [](auto) {}});
+    const std::string bytes(size, 'x');
+    f.http.answers = {begun, cut, {204, {{"range", "0-0"}}, "", ""}, there};
+    MemorySource source(AsBytes(bytes));
+    ASSERT_TRUE(f.client.PutBlob(crypto::Sha256(AsBytes(bytes)), source).ok());
+    f.http.answers = {begun, size == 1 ? net::HttpClientResponse{201, {}, "", ""} : begun, {201, {}, "", ""}};
+    ASSERT_TRUE(f.client.PutBlob(crypto::Sha256(AsBytes(bytes)), source).ok());
+    f.http.answers = {{201, {}, "", ""}};
+    ASSERT_TRUE(f.client.MountBlob(crypto::Sha256(AsBytes(bytes))).ok());
+    for (const auto& request : f.http.asked) {
+      const auto time = request.body_source ? request.answer_timeout_s : request.total_timeout_s;
+      EXPECT_TRUE(time > 0 && time <= 120) << request.method << " " << request.url;
+    }
+    f.http.answers = {{201, {}, "", ""}};
+    ASSERT_TRUE(f.client.PutManifest("v1", "t", "{}").ok());
+    EXPECT_TRUE(f.http.asked.back().total_timeout_s > 120 && f.http.asked.back().total_timeout_s <= 900);
+  }
+}
+
 TEST(RegistryClient, RefusesOtherBytesThanAskedFor) {
   Fixture f;
   Digest digest = crypto::Sha256(AsBytes("right"));

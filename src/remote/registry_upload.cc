@@ -70,6 +70,7 @@ Result<std::string> RegistryClient::StartUpload(const std::string& query, std::s
   request.method = "POST";
   request.url = Url("blobs/uploads/" + query);
   request.limit = kAnswerBytes;
+  request.total_timeout_s = kAnswerTime.count();
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 201) return std::string();
   if (response.status != 202) return Refusal(doing, response);
@@ -93,6 +94,7 @@ RegistryClient::Answer RegistryClient::SendBody(const std::string& method, const
   request.method = method;
   request.url = url;
   request.limit = kAnswerBytes;
+  request.answer_timeout_s = kAnswerTime.count();
   request.headers = {{"Content-Type", "application/octet-stream"}};
   if (offset > 0) request.headers.push_back({"Content-Range", std::to_string(offset) + "-" + std::to_string(source.size() - 1)});
   request.body_source = &rest;
@@ -114,6 +116,7 @@ RegistryClient::Answer RegistryClient::SendRest(std::string& url, const Digest& 
   end.method = "PUT";
   end.url = WithDigest(url, digest);
   end.limit = kAnswerBytes;
+  end.total_timeout_s = kAnswerTime.count();
   end.follow_redirects = false;
   return SendLoggedIn(end, Want::kPush);
 }
@@ -122,6 +125,7 @@ std::uint64_t RegistryClient::Received(std::string& url) {
   net::HttpClientRequest request;
   request.url = url;
   request.limit = kAnswerBytes;
+  request.total_timeout_s = kAnswerTime.count();
   request.follow_redirects = false;
   auto answer = Send(request, Want::kPush);
   url.clear();
