@@ -390,9 +390,16 @@ Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, c
   request.body = json_body;
   request.limit = 256 << 20;
   request.follow_redirects = false;
-  BW_TRY(auto response, http_.Send(request));
-  if (response.status >= 300) return ToError(method + " " + path, response);
-  return response;
+  for (int failures = 1;; ++failures) {
+    auto answer = http_.Send(request);
+    if (answer) answered_ = true;
+    if (MayTryAgain(failures, answer)) {
+      patience_.Wait(failures, answer);
+      continue;
+    }
+    if (answer && answer->status >= 300) return ToError(method + " " + path, *answer);
+    return answer;
+  }
 }
 
 }  // namespace bulwark::remote

@@ -69,7 +69,8 @@ class RegistryClient {
   // Whether the registry knows the credentials: /v2/ with the whole token flow. kUnauthenticated: it does not, or they could
   // not be shown to its token service. Names nothing but the host.
   Status CheckLogin();
-  // A call of the product API of a Bulwark registry; Basic credentials. `path` begins with "/api/v1/".
+  // A call of the product API of a Bulwark registry; Basic credentials. `path` begins with "/api/v1/". With patience it is made again
+  // also where no answer came: only for what may be done twice.
   Result<net::HttpClientResponse> Api(const std::string& method, const std::string& path, const std::string& json_body);
 
  private:
