@@ -130,7 +130,8 @@ Result<std::string> Collect(remote::RegistryClient& client) {
     auto complete = CollectSome(client, sums);
     if (!complete && begun) {
       BW_TRY(const object before, ParseObject(ToJson(sums)));
-      return Error{complete.error().code, complete.error().message + "; removed before: " + std::string(Trim(Removed(before)))};
+      const std::string removed(Trim(Removed(before)));
+      return Error{complete.error().code, complete.error().message + "; removed before: " + removed};
     }
     if (!complete) return complete.error();
     progress.Update(sums[1].second, 0, std::to_string(sums[0].second) + " blobs");

@@ -50,7 +50,8 @@ struct Transfer {
   std::optional<Clock::time_point> answer_by = std::nullopt;
 
   void AwaitAnswer() {
-    if (request.answer_timeout_s && !answer_by) answer_by = Clock::now() + std::chrono::seconds(request.answer_timeout_s);
+    if (request.answer_timeout_s == 0 || answer_by) return;
+    answer_by = Clock::now() + std::chrono::seconds(request.answer_timeout_s);
   }
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
@@ -141,7 +142,8 @@ std::size_t OnSend(char* data, std::size_t size, std::size_t count, void* user) 
 int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto& transfer = *static_cast<Transfer*>(user);
   if (!transfer.answer_by || Clock::now() < *transfer.answer_by) return 0;
-  transfer.error = Error{Errc::kUnavailable, "not answered within " + std::to_string(transfer.request.answer_timeout_s) + " seconds"};
+  transfer.error = Error{Errc::kUnavailable,
+                         "not answered within " + std::to_string(transfer.request.answer_timeout_s) + " seconds"};
   return 1;
 }
 
@@ -298,7 +300,8 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
     if (hop.proxy.empty()) transfer.response.address = Address();
     return std::move(transfer.response);
   }
-  if (transfer.forbidden && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) return *std::move(transfer.forbidden);
+  const bool not_asked = code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK;
+  if (transfer.forbidden && not_asked) return *std::move(transfer.forbidden);
   const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
   // Without the query: signed addresses hold secrets.
   const std::string& url = hop.url;

@@ -2,6 +2,7 @@
 #include "net/proxy.h"
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
 
@@ -37,8 +38,9 @@ bool IsInNetwork(const Address& address, int bits, std::string_view token) {
   const std::size_t slash = token.find('/');
   Address network{};
   if (ParseAddress(WithoutBrackets(token.substr(0, slash)), network) != bits) return false;
-  auto prefix = slash == token.npos ? static_cast<std::uint64_t>(bits) : ParseUint(token.substr(slash + 1)).value_or(UINT64_MAX);
-  if (prefix > static_cast<std::uint64_t>(bits)) return false;
+  const auto whole = static_cast<std::uint64_t>(bits);
+  auto prefix = slash == token.npos ? whole : ParseUint(token.substr(slash + 1)).value_or(UINT64_MAX);
+  if (prefix > whole) return false;
   for (std::size_t i = 0; prefix > 0; ++i) {
     const int here = prefix < 8 ? static_cast<int>(prefix) : 8;
     if ((address[i] ^ network[i]) >> (8 - here)) return false;

@@ -52,7 +52,8 @@ Result<std::optional<Credentials>> FromHelper(const std::string& name, const std
   BW_TRY(auto user, formats::JsonString(*object, "Username"));
   BW_TRY(auto secret, formats::JsonString(*object, "Secret"));
   if (user.find(':') != user.npos)
-    return Error{Errc::kInvalid, "docker-credential-" + name + " keeps a user name with a ':', which a log-in to a registry cannot carry; log in to " + host + " again"};
+    return Error{Errc::kInvalid, "docker-credential-" + name + " keeps a user name with a ':', which a log-in to a registry cannot carry; log in to " +
+                                     host + " again"};
   return std::optional<Credentials>({std::string(user), std::string(secret)});
 }
 

@@ -1,7 +1,6 @@
 #include "remote/registry_client.h"
 
 #include <algorithm>
-
 #include <array>
 
 #include <boost/json/array.hpp>
@@ -65,22 +64,6 @@ std::string MessageOf(const std::string& body) {
     else if (title && *title) out = **title;
   }
   return Printable(out, kMessageLimit);
-}
-
-// The quoted strings of `299 - "text"`, unescaped, with "; " between them.
-std::string WarningTexts(std::string_view header) {
-  std::string out;
-  bool quoted = false;
-  for (std::size_t i = 0; i < header.size(); ++i) {
-    if (header[i] == '"') {
-      quoted = !quoted;
-      if (quoted && !out.empty()) out += "; ";
-    } else if (quoted) {
-      if (header[i] == '\\' && i + 1 < header.size()) ++i;
-      out += header[i];
-    }
-  }
-  return out;
 }
 
 // For a sentence: what is wrong with a destination.
@@ -209,7 +192,8 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   auto request = Question("GET", realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) + Scope(want));
   request.may_connect = [this](const net::Destination& to) -> Status {
     if (MayAsk(to.url, to.address, address_)) return {};
-    return {Errc::kUnauthenticated, image_.host + " names a token service " + Inside(to) + "; if it belongs to the registry, say so with --token-host"};
+    return {Errc::kUnauthenticated, image_.host + " names a token service " + Inside(to) +
+                                        "; if it belongs to the registry, say so with --token-host"};
   };
   const bool send = credentials_ && MayGetCredentials(realm);
   if (send) request.headers.push_back(BasicHeader());
@@ -363,20 +347,6 @@ Result<bool> RegistryClient::HasBlob(const Digest& digest) {
   if (response.status == 200) return true;
   if (response.status == 404) return false;
   return Refusal("ask for blob " + digest.short_str(), response);
-}
-
-Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
-  net::HttpClientRequest request;
-  request.method = "PUT";
-  request.url = Url("manifests/" + reference);
-  request.headers = {{"Content-Type", std::string(media_type)}};
-  request.body = bytes;
-  request.limit = kAnswerBytes;
-  request.total_timeout_s = kScanTime.count();
-  request.follow_redirects = false;
-  BW_TRY(auto response, Send(request, Want::kPush));
-  if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);
-  return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
 }
 
 Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, const std::string& path, const std::string& json_body) {

@@ -1,4 +1,4 @@
-// Uploads of blobs: in one request where they are small, else PATCH and PUT (distribution-spec 1.1, "Pushing blobs"), so that
+// Uploads of manifests and of blobs: these in one request where they are small, else PATCH and PUT (distribution-spec 1.1, "Pushing blobs"), so that
 // what arrived before a cut need not be sent again.
 #include <algorithm>
 
@@ -47,6 +47,22 @@ std::uint64_t AfterRange(std::string_view header) {
   if (!header.starts_with("0-")) return 0;
   auto last = ParseUint(Trim(header.substr(2)));
   return last && *last > 0 && *last < UINT64_MAX ? *last + 1 : 0;
+}
+
+// The quoted strings of `299 - "text"`, unescaped, with "; " between them.
+std::string WarningTexts(std::string_view header) {
+  std::string out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < header.size(); ++i) {
+    if (header[i] == '"') {
+      quoted = !quoted;
+      if (quoted && !out.empty()) out += "; ";
+    } else if (quoted) {
+      if (header[i] == '\\' && i + 1 < header.size()) ++i;
+      out += header[i];
+    }
+  }
+  return out;
 }
 
 // What another try from where the upload stands, or from the start, may cure.
@@ -162,6 +178,20 @@ Status RegistryClient::PutBlob(const Digest& digest, const RandomSource& source,
     BW_TRY(bool there, HasBlob(digest));
     if (there) return {};
   }
+}
+
+Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
+  net::HttpClientRequest request;
+  request.method = "PUT";
+  request.url = Url("manifests/" + reference);
+  request.headers = {{"Content-Type", std::string(media_type)}};
+  request.body = bytes;
+  request.limit = kAnswerBytes;
+  request.total_timeout_s = kScanTime.count();
+  request.follow_redirects = false;
+  BW_TRY(auto response, Send(request, Want::kPush));
+  if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);
+  return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
 }
 
 }  // namespace bulwark::remote

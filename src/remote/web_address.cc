@@ -30,11 +30,13 @@ bool IsInternalFour(in_addr four) {
 }
 
 bool IsInternalSix(const in6_addr& six) {
-  static constexpr std::uint8_t kNat64[12] = {0, 0x64, 0xff, 0x9b};             // RFC 6052: the last four bytes are what is reached
+  static constexpr std::uint8_t kNat64[12] = {0, 0x64, 0xff, 0x9b};            // RFC 6052: the last four bytes are what is reached
   static constexpr std::uint8_t kLocalNat64[6] = {0, 0x64, 0xff, 0x9b, 0, 1};  // RFC 8215: of a network's own
-  if (IN6_IS_ADDR_LOOPBACK(&six) || IN6_IS_ADDR_UNSPECIFIED(&six) || IN6_IS_ADDR_LINKLOCAL(&six) || IN6_IS_ADDR_SITELOCAL(&six)) return true;
+  if (IN6_IS_ADDR_LOOPBACK(&six) || IN6_IS_ADDR_UNSPECIFIED(&six)) return true;
+  if (IN6_IS_ADDR_LINKLOCAL(&six) || IN6_IS_ADDR_SITELOCAL(&six)) return true;
   if ((six.s6_addr[0] & 0xfe) == 0xfc || std::memcmp(six.s6_addr, kLocalNat64, sizeof kLocalNat64) == 0) return true;
-  const bool holds_four = IN6_IS_ADDR_V4MAPPED(&six) || IN6_IS_ADDR_V4COMPAT(&six) || std::memcmp(six.s6_addr, kNat64, sizeof kNat64) == 0;
+  const bool holds_four = IN6_IS_ADDR_V4MAPPED(&six) || IN6_IS_ADDR_V4COMPAT(&six) ||
+                          std::memcmp(six.s6_addr, kNat64, sizeof kNat64) == 0;
   in_addr four{};
   std::memcpy(&four, six.s6_addr + 12, sizeof four);
   return holds_four && IsInternalFour(four);
