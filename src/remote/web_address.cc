@@ -17,7 +17,7 @@ std::optional<Origin> OriginOf(std::string_view url) {
   if (host.empty() || host.find_first_of("@\\ ") != std::string_view::npos) return std::nullopt;
   Origin out{ToLower(url.substr(0, colon)), ToLower(host)};
   const std::string_view standard = out.scheme == "https" ? ":443" : out.scheme == "http" ? ":80" : "";
-  if (!standard.empty() && out.host.ends_with(standard)) out.host.resize(out.host.size() - standard.size());
+  if (!standard.empty() && out.host.ends_with(standard)) out.host.erase(out.host.size() - standard.size());
   return out;
 }
 
