@@ -95,27 +95,48 @@ Result<object> ParseObject(std::string_view json) {
   return Error{Errc::kInvalid, "the registry's answer is not an object"};
 }
 
-// The registry answers within seconds with what it removed by then: asked until nothing is left. The sum, as JSON.
-Result<std::string> Collect(remote::RegistryClient& client) {
-  std::array<std::pair<const char*, std::uint64_t>, 4> sums{{{"blobs", 0}, {"bytes", 0}, {"manifests", 0}, {"uploads", 0}}};
-  Progress progress("collecting: removed");
-  for (bool complete = false; !complete;) {
-    BW_TRY(auto response, client.Api("POST", "/api/v1/gc", ""));
-    BW_TRY(const object report, ParseObject(response.body));
-    bool removed = false;
-    for (auto& [key, sum] : sums) {
-      removed = removed || Number(report, key) > 0;
-      sum += Number(report, key);
-    }
-    BW_TRY(auto said, formats::JsonOptionalBool(report, "complete"));
-    complete = said.value_or(true);  // older ones answer at the end alone
-    progress.Update(sums[1].second, 0, std::to_string(sums[0].second) + " blobs");
-    if (!complete && !removed) std::this_thread::sleep_for(std::chrono::seconds(1));  // another's pass is waited for
-  }
+using Sums = std::array<std::pair<const char*, std::uint64_t>, 4>;
+
+std::string ToJson(const Sums& sums) {
   formats::JsonWriter out;
   out.BeginObject();
   for (const auto& [key, sum] : sums) out.Field(key, sum);
   return out.EndObject().Take();
+}
+
+// Adds what one answer says was removed; whether that is all.
+Result<bool> CollectSome(remote::RegistryClient& client, Sums& sums) {
+  BW_TRY(auto response, client.Api("POST", "/api/v1/gc", ""));
+  BW_TRY(const object report, ParseObject(response.body));
+  bool removed = false;
+  for (auto& [key, sum] : sums) {
+    removed = removed || Number(report, key) > 0;
+    sum += Number(report, key);
+  }
+  BW_TRY(auto said, formats::JsonOptionalBool(report, "complete"));
+  const bool complete = said.value_or(true);  // older ones answer at the end alone
+  // Another's pass is waited for; and no registry is asked without a pause, whatever it says.
+  if (!complete) std::this_thread::sleep_for(removed ? std::chrono::milliseconds(200) : std::chrono::seconds(1));
+  return complete;
+}
+
+// The registry answers within seconds with what it removed by then: asked until nothing is left. The sum, as JSON; what was removed
+// before an error is said with it.
+Result<std::string> Collect(remote::RegistryClient& client) {
+  Sums sums{{{"blobs", 0}, {"bytes", 0}, {"manifests", 0}, {"uploads", 0}}};
+  client.SetPatience(kPatience);
+  Progress progress("collecting: removed");
+  for (bool begun = false;; begun = true) {
+    auto complete = CollectSome(client, sums);
+    if (!complete && begun) {
+      BW_TRY(const object before, ParseObject(ToJson(sums)));
+      const std::string removed(Trim(Removed(before)));
+      return Error{complete.error().code, complete.error().message + "; removed before: " + removed};
+    }
+    if (!complete) return complete.error();
+    progress.Update(sums[1].second, 0, std::to_string(sums[0].second) + " blobs");
+    if (*complete) return ToJson(sums);
+  }
 }
 
 Result<std::string> Answer(remote::RegistryClient& client, const GcArguments& a) {
@@ -138,6 +159,7 @@ Status Run(const GcArguments& a) {
 }  // namespace
 
 int RunGc(const GcArguments& a) {
+  if (auto chosen = WithScheme(a.registry, a.login); !chosen) return FailUsage(chosen.error());
   auto status = Run(a);
   return status ? kPass : Fail(status.error());
 }

@@ -13,6 +13,10 @@ std::unique_ptr<net::HttpClient> Http(const Login& login) {
   return net::MakeHttpClient(options);
 }
 
+bool HasScheme(std::string_view registry, std::string_view scheme) {
+  return EqualsIgnoreCase(registry.substr(0, registry.find("://")), scheme) && registry.find("://") != registry.npos;
+}
+
 }  // namespace
 
 const remote::Patience kPatience{.tries = 6, .sleep = nullptr};
@@ -49,7 +53,7 @@ std::unique_ptr<Session> NewSession(const remote::ImageReference& reference, con
 Result<remote::ImageReference> ParseRegistryHost(std::string_view registry) {
   std::string_view host = registry;
   auto scheme = host.find("://");
-  bool web = scheme == std::string_view::npos || host.starts_with("http://") || host.starts_with("https://");
+  const bool web = scheme == std::string_view::npos || HasScheme(registry, "http") || HasScheme(registry, "https");
   if (scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
   while (host.ends_with("/")) host.remove_suffix(1);
   // The grammar of image references is the one check of host names.
@@ -66,9 +70,9 @@ Result<std::unique_ptr<Session>> OpenApi(const std::string& registry, const Logi
 }
 
 Result<Login> WithScheme(const std::string& registry, Login login) {
-  login.tls = registry.starts_with("https://");
+  login.tls = HasScheme(registry, "https");
   if (login.tls && login.plain_http) return Error{Errc::kInvalid, "--plain-http contradicts " + registry};
-  if (registry.starts_with("http://")) login.plain_http = true;
+  if (HasScheme(registry, "http")) login.plain_http = true;
   return login;
 }
 

@@ -12,6 +12,10 @@ TEST(Login, TheSchemeDecides) {
   EXPECT_TRUE(WithScheme("https://localhost:5000", {})->tls);
   EXPECT_FALSE(WithScheme("https://localhost:5000", {})->plain_http);
   EXPECT_TRUE(WithScheme("http://r.example.com", {})->plain_http);
+  EXPECT_TRUE(WithScheme("HTTPS://r.example.com", {})->tls);
+  EXPECT_EQ(ParseRegistryHost("HTTPS://r.example.com/")->host, "r.example.com");
+  EXPECT_FALSE(ParseRegistryHost("ftp://r.example.com").ok());
+  EXPECT_FALSE(WithScheme("https", {})->tls);
   EXPECT_FALSE(WithScheme("localhost:5000", {})->tls);
   EXPECT_FALSE(WithScheme("r.example.com", {})->plain_http);
   EXPECT_TRUE(WithScheme("r.example.com", plain)->plain_http);
@@ -21,7 +25,9 @@ TEST(Login, TheSchemeDecides) {
 TEST(Login, NamesHaveNoColon) {
   Login login;
   login.username = "alice:secret";
-  EXPECT_EQ(ReadLoginPassword(login).error().code, Errc::kInvalid);
+  const auto read = ReadLoginPassword(login);  // nothing to read is an error too
+  EXPECT_EQ(read.error().code, Errc::kInvalid);
+  EXPECT_NE(read.error().message.find("':'"), std::string::npos) << read.error().message;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/strings.h"
 #include "net/http_server.h"
+#include "net/proxy.h"
 
 namespace bulwark::net {
 namespace {
@@ -32,6 +33,8 @@ struct CurlFree {
 template <typename T>
 using Owned = std::unique_ptr<T, CurlFree>;
 
+using Clock = std::chrono::steady_clock;
+
 // One transfer: what libcurl's callbacks fill. `error` is ours when a callback ended the transfer.
 struct Transfer {
   const HttpClientRequest& request;
@@ -40,9 +43,16 @@ struct Transfer {
   std::optional<Error> error;
   std::uint64_t passed_over = 0;  // bytes before resume_at that a server sent nevertheless
   bool sinking = false;
-  long port = 0;                                  // of the address that is asked for
+  Destination to = {};                            // its address: of the last connection
+  bool judged = false;                            // a connection that is made now, by may_connect
   std::optional<Error> forbidden = std::nullopt;  // by may_connect
+  std::uint64_t sent = 0;                         // of body_source
+  std::optional<Clock::time_point> answer_by = std::nullopt;
 
+  void AwaitAnswer() {
+    if (request.answer_timeout_s == 0 || answer_by) return;
+    answer_by = Clock::now() + std::chrono::seconds(request.answer_timeout_s);
+  }
   bool ToSink() const { return request.sink && response.status >= 200 && response.status < 300; }
 };
 
@@ -59,19 +69,14 @@ std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* user
     const std::size_t space = line.find(' ');
     const auto status = space == line.npos ? std::nullopt : ParseUint(Trim(line.substr(space + 1).substr(0, 3)));
     transfer.response.status = status ? static_cast<int>(*status) : 0;
+    if (transfer.response.status >= 200) transfer.AwaitAnswer();
   } else if (const std::size_t colon = line.find(':'); colon != line.npos) {
     transfer.response.headers.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
   }
   return line.size();
 }
 
-bool IsOfThisMachine(const std::string& url) {
-  const Owned<CURLU> parsed(curl_url());
-  char* text = nullptr;
-  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK || curl_url_get(parsed.get(), CURLUPART_HOST, &text, 0) != CURLUE_OK)
-    return false;
-  std::string host = ToLower(text);
-  curl_free(text);
+bool IsOfThisMachine(std::string host) {
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return host == "localhost" || host.ends_with(".localhost") || IsLoopback(host);
 }
@@ -124,32 +129,52 @@ std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* user) 
 std::size_t OnSend(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   auto got = transfer.request.body_source->Read({reinterpret_cast<std::uint8_t*>(data), size * count});
-  if (got.ok()) return *got;
+  if (got.ok()) {
+    transfer.sent += *got;
+    if (*got == 0 || transfer.sent == transfer.request.body_size) transfer.AwaitAnswer();
+    return *got;
+  }
   transfer.error = got.error();
   return CURL_READFUNC_ABORT;
 }
 
-std::string AddressText(const sockaddr& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.sa_family == AF_INET) return ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
-  if (address.sa_family != AF_INET6) return {};
-  return std::string("[") + ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size()) + "]";
+// Called about once a second, whatever comes or does not.
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (!transfer.answer_by || Clock::now() < *transfer.answer_by) return 0;
+  transfer.error = Error{Errc::kUnavailable,
+                         "not answered within " + std::to_string(transfer.request.answer_timeout_s) + " seconds"};
+  return 1;
 }
 
-long PortOf(const sockaddr& address) {
-  return ntohs(address.sa_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+std::string AddressText(const sockaddr& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.sa_family == AF_INET)
+    return ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
+  if (address.sa_family != AF_INET6) return {};
+  return ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size());
+}
+
+// `address` is empty for what a proxy is asked for.
+bool MayConnect(Transfer& transfer, const std::string& address) {
+  if (!transfer.request.may_connect) return true;
+  transfer.to.address = address.find(':') == address.npos ? address : "[" + address + "]";
+  transfer.judged = true;
+  Status may = transfer.request.may_connect(transfer.to);
+  if (!may.ok()) transfer.forbidden = may.error();
+  return may.ok();
 }
 
 // libcurl resolved the name itself: what is judged here is what it connects to, whatever the name means a moment later.
 curl_socket_t OnConnect(void* user, curlsocktype, curl_sockaddr* to) {
-  auto& transfer = *static_cast<Transfer*>(user);
-  if (PortOf(to->addr) == transfer.port) {
-    if (Status may = transfer.request.may_connect(AddressText(to->addr)); !may.ok()) {
-      transfer.forbidden = may.error();
-      return CURL_SOCKET_BAD;
-    }
-  }
+  if (!MayConnect(*static_cast<Transfer*>(user), AddressText(to->addr))) return CURL_SOCKET_BAD;
   return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+// Also of a connection that an earlier call made.
+int BeforeRequest(void* user, char* address, char*, int, int) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  return transfer.judged || MayConnect(transfer, address) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 std::string UrlPart(CURLU* url, CURLUPart part, unsigned flags = 0) {
@@ -171,6 +196,12 @@ bool IsHttp(CURLU* url) {
   return scheme == "http" || scheme == "https";
 }
 
+// What is for this machine does not leave it by a proxy, whatever the environment says.
+std::string ProxyOf(CURLU* url) {
+  const std::string host = ToLower(UrlPart(url, CURLUPART_HOST));
+  return IsOfThisMachine(host) ? std::string() : ProxyFor(UrlPart(url, CURLUPART_SCHEME), host);
+}
+
 // The next hop of a redirect. Refuses other schemes, log-ins inside the URL, and leaving TLS.
 Result<std::string> NextUrl(CURLU* url, std::string_view location) {
   const bool secure = UrlPart(url, CURLUPART_SCHEME) == "https";
@@ -187,13 +218,12 @@ bool IsCredential(std::string_view name) {
 
 bool IsRedirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
-using Clock = std::chrono::steady_clock;
-
 // One address that is asked; a redirect leads to another one.
 struct Hop {
   std::string url;
-  long port = 0;
   bool with_credentials = true;
+  std::string first_address = {};  // of the first hop, for the others
+  std::string proxy = {};          // empty: none
   std::optional<Clock::time_point> until = std::nullopt;
 };
 
@@ -205,7 +235,7 @@ class CurlClient final : public HttpClient {
  private:
   Result<HttpClientResponse> Once(const HttpClientRequest& request, const Hop& hop);
   void SetConnection(const HttpClientRequest& request, const Hop& hop, Transfer& transfer);
-  std::string Address(long port) const;
+  std::string Address() const;
   void SetMethod(const HttpClientRequest& request, Transfer& transfer);
   Owned<curl_slist> SetHeaders(const HttpClientRequest& request, bool with_credentials);
 
@@ -222,15 +252,14 @@ Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
   if (!UrlPart(url.get(), CURLUPART_USER).empty()) return Error{Errc::kInvalid, "an address may not contain a log-in"};
   const std::string first_origin = Origin(url.get());
   const bool may_follow = request.follow_redirects && (request.method == "GET" || request.method == "HEAD");
-  Hop hop{request.url};
+  Hop hop{UrlPart(url.get(), CURLUPART_URL)};
   if (request.total_timeout_s) hop.until = Clock::now() + std::chrono::seconds(request.total_timeout_s);
-  std::string first_address;
   for (int hops = 0;; ++hops) {
-    hop.port = static_cast<long>(ParseUint(UrlPart(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)).value_or(0));
+    hop.proxy = ProxyOf(url.get());
     BW_TRY(HttpClientResponse response, Once(request, hop));
     response.url = hop.url;
-    if (hops == 0) first_address = std::move(response.address);
-    response.address = first_address;
+    if (hops == 0) hop.first_address = std::move(response.address);
+    response.address = hop.first_address;
     const auto location = response.Header("location");
     if (!may_follow || !IsRedirect(response.status) || !location) return response;
     if (hops == kRedirects) return Error{Errc::kUnavailable, "redirected more than 5 times"};
@@ -242,19 +271,18 @@ Result<HttpClientResponse> CurlClient::Send(const HttpClientRequest& request) {
   }
 }
 
-// The one that answered, if it is the host's and no proxy's.
-std::string CurlClient::Address(long port) const {
+// The one that answered.
+std::string CurlClient::Address() const {
   char* address = nullptr;
-  long connected = 0;
-  curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_PORT, &connected);
-  if (connected != port || curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &address) != CURLE_OK || !address) return {};
+  if (curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &address) != CURLE_OK || !address) return {};
   const std::string text = address;
   return text.find(':') == text.npos ? text : "[" + text + "]";
 }
 
 Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, const Hop& hop) {
   Transfer transfer{request, {}, 0, std::nullopt, 0, false};
-  transfer.port = hop.port;
+  transfer.to = {hop.url, "", hop.first_address};
+  if (!hop.proxy.empty() && !MayConnect(transfer, "")) return *std::move(transfer.forbidden);
   curl_easy_reset(handle_.get());  // keeps the connections
   SetConnection(request, hop, transfer);
   SetMethod(request, transfer);
@@ -269,10 +297,11 @@ Result<HttpClientResponse> CurlClient::Once(const HttpClientRequest& request, co
   const CURLcode code = curl_easy_perform(handle_.get());
   if (transfer.error) return *std::move(transfer.error);
   if (code == CURLE_OK) {
-    transfer.response.address = Address(hop.port);
+    if (hop.proxy.empty()) transfer.response.address = Address();
     return std::move(transfer.response);
   }
-  if (transfer.forbidden && code == CURLE_COULDNT_CONNECT) return *std::move(transfer.forbidden);
+  const bool not_asked = code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK;
+  if (transfer.forbidden && not_asked) return *std::move(transfer.forbidden);
   const bool invalid = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
   // Without the query: signed addresses hold secrets.
   const std::string& url = hop.url;
@@ -302,16 +331,22 @@ void CurlClient::SetConnection(const HttpClientRequest& request, const Hop& hop,
   // Beside the folder of the system's anchors, which stays.
   if (!options_.ca_file.empty()) curl_easy_setopt(h, CURLOPT_CAINFO, options_.ca_file.c_str());
   curl_easy_setopt(h, CURLOPT_URL, hop.url.c_str());
-  // What is for this machine does not leave it by a proxy, whatever the environment says.
-  if (IsOfThisMachine(hop.url)) curl_easy_setopt(h, CURLOPT_PROXY, "");
-  if (!request.may_connect) return;
-  curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L);
+  curl_easy_setopt(h, CURLOPT_PROXY, hop.proxy.c_str());
+  curl_easy_setopt(h, CURLOPT_NOPROXY, "");  // was decided
+  if (!request.may_connect || !hop.proxy.empty()) return;
   curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, OnConnect);
   curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, &transfer);
+  curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, BeforeRequest);
+  curl_easy_setopt(h, CURLOPT_PREREQDATA, &transfer);
 }
 
 void CurlClient::SetMethod(const HttpClientRequest& request, Transfer& transfer) {
   CURL* h = handle_.get();
+  if (request.answer_timeout_s) {
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, OnProgress);
+    curl_easy_setopt(h, CURLOPT_XFERINFODATA, &transfer);
+  }
   if (request.method == "HEAD") {
     curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
     return;

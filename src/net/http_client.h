@@ -24,6 +24,13 @@ struct HttpClientResponse;
 // going on in clear text elsewhere.
 enum class Redirects : std::uint8_t { kAnywhere, kTlsOrSameOrigin };
 
+// An address that is about to be asked.
+struct Destination {
+  std::string url;            // of the call, or where a redirect leads
+  std::string address;        // "192.0.2.1", "[2001:db8::1]"; empty: a proxy is asked for it
+  std::string first_address;  // where a redirect leads: of the host that was asked first; empty behind a proxy
+};
+
 struct HttpClientRequest {
   std::string method = "GET";
   std::string url;
@@ -39,10 +46,11 @@ struct HttpClientRequest {
   bool follow_redirects = true;                       // GET and HEAD only
   Redirects redirects = Redirects::kAnywhere;
   std::uint32_t total_timeout_s = 0;                  // of the call, redirects included; 0: as the client's options say
-  // Asked before a connection is made to an address of the host ("192.0.2.1", "[2001:db8::1]"), also of one that a redirect names; an
-  // error forbids it, and is the call's if no other address answers. No connection of an earlier call is used. Not asked for a proxy,
-  // which is what has another port than the host.
-  std::function<Status(const std::string& address)> may_connect;
+  // Asked before each connection and each proxy's request, of every hop, and for a kept connection before it is used again. An error
+  // forbids it, and is the call's if no other address answers.
+  std::function<Status(const Destination&)> may_connect;
+  // For the answer, from the last byte of body_source or the first one of the answer; 0: none.
+  std::uint32_t answer_timeout_s = 0;
 };
 
 struct HttpClientResponse {

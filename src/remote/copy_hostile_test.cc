@@ -224,6 +224,20 @@ class EndlessReferrers final : public CopySource {
   std::uint64_t listed_ = 0;
 };
 
+TEST(Copy, AnImageThatSaysTwoSizesOfALayerIsNotBegun) {
+  TestRegistry from, to;
+  Author a{from, "a"};
+  const std::string type = "application/vnd.oci.image.layer.v1.tar", layer = a.Blob("some layer", type);
+  std::string lie = layer;
+  lie.replace(lie.find("\"size\":") + 7, std::string::npos, "7}");
+  const std::string config = a.Blob("{}", formats::kOciConfig);
+  a.Manifest(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" + config + R"(,"layers":[)" + layer + "," + lie + "]}", "v1");
+  auto copied = Trip().From(from, "a").To(to, "c").Go();
+  ASSERT_EQ(copied.error().code, Errc::kInvalid);
+  EXPECT_NE(copied.error().message.find(DigestOf("some layer") + " has 7 bytes, and 10 elsewhere"), std::string::npos) << copied.error().message;
+  EXPECT_EQ(to.Count("POST", "/uploads/"), 0u);
+}
+
 TEST(CopyPlan, BoundsWhatItHolds) {
   EndlessReferrers source;
   const TargetView view{[](const formats::Descriptor&) { return Result<bool>(false); }, [](const std::string&) { return std::optional<FetchedManifest>(); }};

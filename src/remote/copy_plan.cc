@@ -93,8 +93,8 @@ class Planner {
       return {};
     }
     for (const auto& child : m.document.manifests) BW_CHECK(WalkChild(child, depth));
-    if (m.document.config) AddBlob(*m.document.config);
-    for (const auto& layer : m.document.layers) AddBlob(layer);
+    if (m.document.config) BW_CHECK(AddBlob(*m.document.config));
+    for (const auto& layer : m.document.layers) BW_CHECK(AddBlob(layer));
     m = Lean(std::move(m));
     if (options_.referrers) BW_CHECK(WalkReferrers(m.manifest.digest, depth));
     plan_.manifests.push_back(std::move(m));
@@ -109,10 +109,7 @@ class Planner {
   }
 
   Status WalkChild(const formats::Descriptor& child, int depth, Role role = Role::kChild) {
-    if (!IsManifestType(child.media_type)) {  // image-spec allows any content in an index
-      AddBlob(child);
-      return {};
-    }
+    if (!IsManifestType(child.media_type)) return AddBlob(child);  // image-spec allows any content in an index
     if (auto seen = seen_.find(child.digest); seen != seen_.end()) return CheckSize(child, seen->second);
     auto m = Read(child.digest.str());
     if (!m && m.error().code == Errc::kNotFound)
@@ -200,13 +197,20 @@ class Planner {
     return std::any_of(options_.platforms.begin(), options_.platforms.end(), [&](const auto& wanted) { return Matches(d, wanted); });
   }
 
-  void AddBlob(const formats::Descriptor& blob) {
-    if (!blobs_.insert(blob.digest).second) return;
+  Status AddBlob(const formats::Descriptor& blob) {
+    if (auto [known, added] = blobs_.emplace(blob.digest, blob.size); !added) return CheckTwice(blob, known->second);
     formats::Descriptor lean;
     lean.digest = blob.digest;
     lean.size = blob.size;
     lean.has_urls = blob.has_urls;
     plan_.blobs.push_back(std::move(lean));
+    return {};
+  }
+
+  static Status CheckTwice(const formats::Descriptor& blob, std::uint64_t before) {
+    if (blob.size == before) return {};
+    return {Errc::kInvalid, "the image says that " + Named(blob) + " has " + std::to_string(blob.size) + " bytes, and " +
+                                std::to_string(before) + " elsewhere"};
   }
 
   CopySource& source_;
@@ -216,7 +220,7 @@ class Planner {
   CopyPlan plan_;
   std::vector<CopiedManifest> named_again_;
   std::map<Digest, std::uint64_t> seen_;  // manifests and their sizes
-  std::set<Digest> blobs_;
+  std::map<Digest, std::uint64_t> blobs_;
   std::uint64_t read_ = 0, bytes_ = 0, descriptors_ = 0;
 };
 

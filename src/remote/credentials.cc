@@ -51,7 +51,9 @@ Result<std::optional<Credentials>> FromHelper(const std::string& name, const std
   if (!object) return Error{Errc::kInvalid, "docker-credential-" + name + " did not answer with an object"};
   BW_TRY(auto user, formats::JsonString(*object, "Username"));
   BW_TRY(auto secret, formats::JsonString(*object, "Secret"));
-  if (Status good = CheckUserName(std::string(user)); !good) return good.error().Wrap("docker-credential-" + name);
+  if (user.find(':') != user.npos)
+    return Error{Errc::kInvalid, "docker-credential-" + name + " keeps a user name with a ':', which a log-in to a registry cannot carry; log in to " +
+                                     host + " again"};
   return std::optional<Credentials>({std::string(user), std::string(secret)});
 }
 
@@ -68,7 +70,14 @@ struct Child {
   UniqueFd in, out;  // its standard input and output
 };
 
+// A parent may have left it ignored: then no child's end can be asked for.
+void HearOfChildren() {
+  struct sigaction now {};
+  if (::sigaction(SIGCHLD, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
+}
+
 Result<Child> StartHelper(std::string program, std::string verb) {
+  HearOfChildren();
   int in[2], out[2];
   if (::pipe2(in, O_CLOEXEC) != 0) return ErrnoError("pipe");
   UniqueFd in_read(in[0]), in_write(in[1]);
@@ -79,7 +88,7 @@ Result<Child> StartHelper(std::string program, std::string verb) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in_read.get(), 0);
   posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
-  // This program ignores SIGPIPE; a helper whose answer nobody reads shall end.
+  // This program ignores SIGPIPE: a helper whose answer nobody reads shall end.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t defaults;
@@ -99,25 +108,40 @@ Result<Child> StartHelper(std::string program, std::string verb) {
 
 using Clock = std::chrono::steady_clock;
 
-bool ReadableBefore(int fd, Clock::time_point until) {
+constexpr std::chrono::milliseconds kLook{20};
+constexpr int kNoStatus = 0xff00;  // as of exit(255)
+
+// Also of one whose end nobody can be told any more.
+bool HasEnded(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid == pid : errno == ECHILD;
+}
+
+// Whether there is something to read, or the end. What a helper started may hold its output open: when itself has ended, only what is
+// there by then counts.
+enum class Said { kSome, kAll, kNothing };
+Said Await(const Child& child, Clock::time_point until) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    if (left <= 0) return false;
-    pollfd one{fd, POLLIN, 0};
-    const int ready = ::poll(&one, 1, static_cast<int>(left));
-    if (ready != 0 && !(ready < 0 && errno == EINTR)) return true;
+    const bool ended = HasEnded(child.pid);
+    pollfd one{child.out.get(), POLLIN, 0};
+    const int ready = ::poll(&one, 1, ended ? 0 : static_cast<int>(kLook.count()));
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return Said::kSome;
+    if (ready == 0 && ended) return Said::kAll;
+    if (Clock::now() >= until) return Said::kNothing;
   }
 }
 
 // All that it says, as long as that is not more than limits::kLoginFileBytes; false: it goes on after `until`.
-bool ReadAnswer(int fd, Clock::time_point until, std::string& text) {
+bool ReadAnswer(const Child& child, Clock::time_point until, std::string& text) {
   char bytes[4096];
   while (text.size() <= limits::kLoginFileBytes) {
-    if (!ReadableBefore(fd, until)) return false;
-    const ssize_t n = ::read(fd, bytes, sizeof bytes);
+    const Said said = Await(child, until);
+    if (said != Said::kSome) return said == Said::kAll;
+    const ssize_t n = ::read(child.out.get(), bytes, sizeof bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return true;
     text.append(bytes, static_cast<std::size_t>(n));
+    if (Clock::now() >= until) return false;
   }
   return true;
 }
@@ -127,7 +151,8 @@ std::optional<int> StatusBefore(pid_t pid, Clock::time_point until) {
   int status = 0;
   for (;;) {
     const pid_t ended = ::waitpid(pid, &status, WNOHANG);
-    if (ended == pid || (ended < 0 && errno != EINTR)) return status;
+    if (ended == pid) return status;
+    if (ended < 0 && errno != EINTR) return kNoStatus;  // how it ended is not known: not well
     if (Clock::now() >= until) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
@@ -178,7 +203,7 @@ Result<std::string> AskCredentialHelperFor(std::chrono::milliseconds patience, c
   const Status written = WriteAll(child.in.get(), input);
   child.in.Reset();
   std::string text;
-  const bool said = ReadAnswer(child.out.get(), until, text);
+  const bool said = ReadAnswer(child, until, text);
   child.out.Reset();
   const bool endless = text.size() > limits::kLoginFileBytes;
   const auto status = StatusBefore(child.pid, said && !endless ? until : Clock::now());

@@ -10,8 +10,9 @@
 namespace bulwark::remote {
 
 // What is small is answered in this time, redirects included: manifests, tokens, lists, whether a blob is there. Blobs have a least
-// rate (net::HttpClientOptions) and the size that their descriptor says.
+// rate (net::HttpClientOptions) and the size that their descriptor says; when they are sent, the answer has this time.
 inline constexpr std::chrono::seconds kAnswerTime{120};
+inline constexpr std::chrono::seconds kScanTime{900};  // a manifest's PUT: some registries look at the image before they answer
 inline constexpr std::uint64_t kAnswerBytes = 1 << 20;  // a token, an error; manifests and lists may have limits::kManifestBytes
 
 struct Patience {

@@ -81,6 +81,9 @@ std::string ImageReference::api_reference() const { return digest ? digest->str(
 
 Result<ImageReference> ParseImageReference(std::string_view text) {
   auto bad = [](std::string_view what) { return Error{Errc::kInvalid, "not an image reference: " + std::string(what)}; };
+  const std::string start = ToLower(text.substr(0, 8));
+  if (start.starts_with("http://") || start == "https://")
+    return bad("references have no scheme: write HOST/NAME:TAG (--plain-http asks a registry that has no TLS)");
   ImageReference out;
   std::string_view rest = text;
   if (auto at = rest.find('@'); at != std::string_view::npos) {

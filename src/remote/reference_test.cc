@@ -28,6 +28,8 @@ TEST(Reference, RefusesOtherSpellings) {
   for (std::string bad : {"", "/", "a//b", "a/../b", "A/b c", "app:", "app:.x", "app@sha256:12", "good.example.com:x/app", "exаmple.com/app",
                           "r.example.com/App", "r.example.com/a_-b", "r.example.com/a___b", "app:t\n", "r.example.com:70000/a", "http://r.example.com/a"})
     EXPECT_FALSE(ParseImageReference(bad).ok()) << bad;
+  for (const char* web : {"http://r.example.com/a", "HTTPS://r.example.com/a:v1"})
+    EXPECT_NE(ParseImageReference(web).error().message.find("references have no scheme"), std::string::npos) << web;
   EXPECT_FALSE(ParseImageReference("app:" + std::string(129, 'x')).ok());
   EXPECT_FALSE(ParseImageReference(std::string(256, 'x')).ok());
 }

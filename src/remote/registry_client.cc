@@ -1,7 +1,6 @@
 #include "remote/registry_client.h"
 
 #include <algorithm>
-
 #include <array>
 
 #include <boost/json/array.hpp>
@@ -67,20 +66,12 @@ std::string MessageOf(const std::string& body) {
   return Printable(out, kMessageLimit);
 }
 
-// The quoted strings of `299 - "text"`, unescaped, with "; " between them.
-std::string WarningTexts(std::string_view header) {
-  std::string out;
-  bool quoted = false;
-  for (std::size_t i = 0; i < header.size(); ++i) {
-    if (header[i] == '"') {
-      quoted = !quoted;
-      if (quoted && !out.empty()) out += "; ";
-    } else if (quoted) {
-      if (header[i] == '\\' && i + 1 < header.size()) ++i;
-      out += header[i];
-    }
-  }
-  return out;
+// For a sentence: what is wrong with a destination.
+std::string Inside(const net::Destination& to) {
+  const auto origin = OriginOf(to.url);
+  const std::string host = Printable(origin ? origin->host : "", 253);
+  if (to.address.empty() || host.starts_with(to.address)) return "of this machine or its network: " + host;
+  return "whose address " + to.address + " is of this machine or its network: " + host;
 }
 
 // What is answered by little.
@@ -167,25 +158,21 @@ std::string RegistryClient::Scope(Want want) const {
   return out;
 }
 
-// Of a registry that is there itself, or where somebody said so.
-bool RegistryClient::MayBeInside(const Origin& service) const {
-  const auto registry = OriginOf(base_);
-  if (!registry) return false;
-  const bool named = service.host == registry->host || (!token_host_.empty() && service == OriginOf("https://" + token_host_));
-  return named || IsInternalHost(registry->host) || IsInternalHost(address_);
+bool RegistryClient::MayAsk(const std::string& url, const std::string& address, const std::string& namer) const {
+  const auto to = OriginOf(url), registry = OriginOf(base_);
+  if (!to || !registry) return false;
+  // A person named these, so they are where they are.
+  if (to->host == registry->host || (!token_host_.empty() && to == OriginOf("https://" + token_host_))) return true;
+  if (IsInternalHost(registry->host) || IsInternalHost(namer)) return true;
+  return !IsInternalHost(to->host) && !IsInternalHost(address);
 }
 
-// The registry names it: it must not make this client ask inside of its own network, nor in clear where TLS was asked for. Where its
-// name leads is judged when it is connected to.
+// The registry names it: nor may it be asked in clear where TLS was asked for.
 Status RegistryClient::CheckTokenService(const Origin& service) const {
   const auto registry = OriginOf(base_);
   if (!registry) return Error{Errc::kInvalid, image_.host + " is no address of a registry"};
-  const auto refused = [&](std::string_view why) {
-    return Error{Errc::kUnauthenticated, image_.host + " names a token service " + std::string(why) + ": " + Printable(service.host, 253)};
-  };
-  if (registry->scheme == "https" && service.scheme != "https") return refused("without TLS");
-  if (IsInternalHost(service.host) && !MayBeInside(service)) return refused("of this machine or its network");
-  return {};
+  if (registry->scheme != "https" || service.scheme == "https") return {};
+  return Error{Errc::kUnauthenticated, image_.host + " names a token service without TLS: " + Printable(service.host, 253)};
 }
 
 Status RegistryClient::Authenticate(std::string_view header, Want want) {
@@ -203,17 +190,21 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
     return Error{Errc::kInvalid, image_.host + " names a token service that is no web address"};
   BW_CHECK(CheckTokenService(*origin));
   auto request = Question("GET", realm + (realm.find('?') == std::string::npos ? "?" : "&") + "service=" + UrlEncode(challenge.parameters["service"]) + Scope(want));
-  if (!MayBeInside(*origin)) {
-    request.may_connect = [this, &origin](const std::string& address) -> Status {
-      if (!IsInternalHost(address)) return {};
-      return {Errc::kUnauthenticated, image_.host + " names a token service whose address " + address + " is of this machine or its network: " + Printable(origin->host, 253) + "; if it belongs to the registry, say so with --token-host"};
-    };
-  }
+  request.may_connect = [this](const net::Destination& to) -> Status {
+    if (MayAsk(to.url, to.address, address_)) return {};
+    return {Errc::kUnauthenticated, image_.host + " names a token service " + Inside(to) +
+                                        "; if it belongs to the registry, say so with --token-host"};
+  };
   const bool send = credentials_ && MayGetCredentials(realm);
   if (send) request.headers.push_back(BasicHeader());
   else if (credentials_) withheld_from_ = Printable(origin->host, 253);
   BW_TRY(auto response, http_.Send(request));
   if (response.status != 200) return Refusal("log in to " + image_.host, response);
+  BW_TRY(tokens_[want], ReadToken(response));
+  return {};
+}
+
+Result<std::string> RegistryClient::ReadToken(const net::HttpClientResponse& response) const {
   BW_TRY(auto value, formats::ParseJson(response.body));
   const auto* object = value.if_object();
   if (!object) return Error{Errc::kInvalid, "the token service of " + image_.host + " did not answer with an object"};
@@ -224,13 +215,16 @@ Status RegistryClient::Authenticate(std::string_view header, Want want) {
   }
   if (token->empty() || std::any_of(token->begin(), token->end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
     return Error{Errc::kInvalid, "the token service of " + image_.host + " gives a token that is none"};
-  tokens_[want] = *token;
-  return {};
+  return std::string(*token);
 }
 
 RegistryClient::Answer RegistryClient::SendOnce(net::HttpClientRequest request, Want want) {
   if (auto token = tokens_.find(want); token != tokens_.end()) request.headers.push_back({"Authorization", "Bearer " + token->second});
   else if (basic_) request.headers.push_back(BasicHeader());
+  request.may_connect = [this](const net::Destination& to) -> Status {
+    if (MayAsk(to.url, to.address, to.first_address)) return {};
+    return {Errc::kInvalid, image_.host + " redirects to a host " + Inside(to) + "; not followed"};
+  };
   auto answer = http_.Send(request);
   if (answer) answered_ = true;
   if (answer) address_ = answer->address;
@@ -355,19 +349,6 @@ Result<bool> RegistryClient::HasBlob(const Digest& digest) {
   return Refusal("ask for blob " + digest.short_str(), response);
 }
 
-Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
-  net::HttpClientRequest request;
-  request.method = "PUT";
-  request.url = Url("manifests/" + reference);
-  request.headers = {{"Content-Type", std::string(media_type)}};
-  request.body = bytes;
-  request.limit = kAnswerBytes;
-  request.follow_redirects = false;
-  BW_TRY(auto response, Send(request, Want::kPush));
-  if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);
-  return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
-}
-
 Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, const std::string& path, const std::string& json_body) {
   if (!credentials_)
     return Error{Errc::kUnauthenticated, "no log-in for " + image_.host + "; log in with docker, podman or skopeo, or give --username and --password-stdin"};
@@ -379,9 +360,16 @@ Result<net::HttpClientResponse> RegistryClient::Api(const std::string& method, c
   request.body = json_body;
   request.limit = 256 << 20;
   request.follow_redirects = false;
-  BW_TRY(auto response, http_.Send(request));
-  if (response.status >= 300) return ToError(method + " " + path, response);
-  return response;
+  for (int failures = 1;; ++failures) {
+    auto answer = http_.Send(request);
+    if (answer) answered_ = true;
+    if (MayTryAgain(failures, answer)) {
+      patience_.Wait(failures, answer);
+      continue;
+    }
+    if (answer && answer->status >= 300) return ToError(method + " " + path, *answer);
+    return answer;
+  }
 }
 
 }  // namespace bulwark::remote

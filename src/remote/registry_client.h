@@ -69,7 +69,8 @@ class RegistryClient {
   // Whether the registry knows the credentials: /v2/ with the whole token flow. kUnauthenticated: it does not, or they could
   // not be shown to its token service. Names nothing but the host.
   Status CheckLogin();
-  // A call of the product API of a Bulwark registry; Basic credentials. `path` begins with "/api/v1/".
+  // A call of the product API of a Bulwark registry; Basic credentials. `path` begins with "/api/v1/". With patience it is made again
+  // also where no answer came: only for what may be done twice.
   Result<net::HttpClientResponse> Api(const std::string& method, const std::string& path, const std::string& json_body);
 
  private:
@@ -86,7 +87,10 @@ class RegistryClient {
   Result<FetchedManifest> GetManifest(const std::string& reference, Want want);
   Error Refusal(std::string_view doing, const net::HttpClientResponse& response) const;  // ToError, and what was withheld
   Status CheckTokenService(const Origin& service) const;
-  bool MayBeInside(const Origin& service) const;
+  Result<std::string> ReadToken(const net::HttpClientResponse& response) const;
+  // For every hop of every request: a registry outside must not make this client ask inside of its own network. `namer`: the address
+  // of who names it; empty where nobody here knows it.
+  bool MayAsk(const std::string& url, const std::string& address, const std::string& namer) const;
   bool MayGetCredentials(const std::string& realm) const;
   std::string Url(const std::string& rest) const;
   std::pair<std::string, std::string> BasicHeader() const;

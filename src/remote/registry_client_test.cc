@@ -14,8 +14,8 @@ namespace {
 class ScriptedHttp : public net::HttpClient {
  public:
   Result<net::HttpClientResponse> Send(const net::HttpClientRequest& request) override {
+    if (request.may_connect) BW_CHECK(request.may_connect({request.url, connects_to, ""}));
     asked.push_back(request);
-    if (request.may_connect) BW_CHECK(request.may_connect(connects_to));
     if (answers.empty()) return Error{Errc::kUnavailable, "no more answers"};
     auto out = answers.front();
     answers.pop_front();
@@ -85,24 +85,29 @@ TEST(RegistryClient, KnowsATokenHostThatItWasTold) {
   EXPECT_EQ(plain.http.asked.size(), 1u);  // not even asked
 }
 
-// What a name means to the resolver decides, unless the registry is inside itself. attacks: challenge-realm-theft
-TEST(RegistryClient, AsksNoTokenServiceInsideForARegistryOutside) {
+// What a name means to the resolver decides, unless the registry is inside itself. One rule for every hop of every request: where a
+// token service or a redirect leads. attacks: challenge-realm-theft, redirect-credential-theft
+TEST(RegistryClient, NothingInsideIsAskedForARegistryOutside) {
   struct Row { const char* registry_address; bool judged; };  // "": behind a proxy
   for (const auto& [registry_address, judged] : {Row{"192.0.2.7", true}, Row{"[2001:db8::7]", true}, Row{"", true}, Row{"10.1.2.3", false}, Row{"[::1]", false}}) {
     Fixture f;
-    auto challenge = Unauthorized("https://tokens.example.net/token");
+    f.client.SetTokenHost("told.example.net");
+    auto challenge = Unauthorized("https://r.example.com/token");
     challenge.address = registry_address;
     f.http.answers = {challenge, {403, {}, "", ""}};
     EXPECT_FALSE(f.client.GetManifest("v1").ok());
     ASSERT_EQ(f.http.asked.size(), 2u);
-    const auto& may_connect = f.http.asked[1].may_connect;
-    ASSERT_EQ(static_cast<bool>(may_connect), judged) << registry_address;
+    for (const auto& request : f.http.asked) {
+      const auto may = [&](const char* url, const char* address) { return request.may_connect({url, address, registry_address}).ok(); };
+      EXPECT_TRUE(may("https://r.example.com/v2/", "10.0.0.1"));
+      EXPECT_TRUE(may("https://told.example.net/x", "10.0.0.1"));
+      EXPECT_TRUE(may("https://elsewhere.example/x", "192.0.2.1"));
+      EXPECT_TRUE(may("https://elsewhere.example/x", ""));
+      for (const char* inside : {"https://127.0.0.1/latest", "https://localhost./x", "https://r.example.com:8443/v2/", "http://told.example.net/"})
+        EXPECT_EQ(may(inside, "127.0.0.1"), !judged) << inside << registry_address;
+      EXPECT_EQ(may("http://10.0.0.1/", ""), !judged) << registry_address;  // by a proxy
+    }
   }
-  Fixture told;
-  told.client.SetTokenHost("tokens.example.net");
-  told.http.answers = {Unauthorized("https://tokens.example.net/token"), {403, {}, "", ""}};
-  EXPECT_FALSE(told.client.GetManifest("v1").ok());
-  EXPECT_FALSE(told.http.asked[1].may_connect);
 }
 
 // The client asks as it sends, so what it is told is looked at while it is told.
@@ -139,6 +144,30 @@ TEST(RegistryClient, BoundsWhatIsSmall) {
   f.http.answers = {{500, {}, "", ""}};
   EXPECT_FALSE(f.client.GetBlob(digest, [](ByteSpan) { return Status(); }).ok());
   EXPECT_LE(f.http.asked.back().limit, 1u << 20);
+}
+
+// What is sent takes as long as it takes; no answer does.
+TEST(RegistryClient, BoundsTheAnswersToWhatItSends) {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{5} << 20}) {
+    Fixture f;
+    const net::HttpClientResponse begun{202, {{"location", "/v2/a/b/blobs/uploads/1"}}, "", ""}, cut{503, {}, "", ""}, there{200, {}, "", ""};
+    f.client.SetPatience({.tries = 2, .answered_before = true, .sleep = [](auto) {}});
+    const std::string bytes(size, 'x');
+    f.http.answers = {begun, cut, {204, {{"range", "0-0"}}, "", ""}, there};
+    MemorySource source(AsBytes(bytes));
+    ASSERT_TRUE(f.client.PutBlob(crypto::Sha256(AsBytes(bytes)), source).ok());
+    f.http.answers = {begun, size == 1 ? net::HttpClientResponse{201, {}, "", ""} : begun, {201, {}, "", ""}};
+    ASSERT_TRUE(f.client.PutBlob(crypto::Sha256(AsBytes(bytes)), source).ok());
+    f.http.answers = {{201, {}, "", ""}};
+    ASSERT_TRUE(f.client.MountBlob(crypto::Sha256(AsBytes(bytes))).ok());
+    for (const auto& request : f.http.asked) {
+      const auto time = request.body_source ? request.answer_timeout_s : request.total_timeout_s;
+      EXPECT_TRUE(time > 0 && time <= 120) << request.method << " " << request.url;
+    }
+    f.http.answers = {{201, {}, "", ""}};
+    ASSERT_TRUE(f.client.PutManifest("v1", "t", "{}").ok());
+    EXPECT_TRUE(f.http.asked.back().total_timeout_s > 120 && f.http.asked.back().total_timeout_s <= 900);
+  }
 }
 
 TEST(RegistryClient, RefusesOtherBytesThanAskedFor) {

@@ -1,4 +1,4 @@
-// Uploads of blobs: in one request where they are small, else PATCH and PUT (distribution-spec 1.1, "Pushing blobs"), so that
+// Uploads of manifests and of blobs: these in one request where they are small, else PATCH and PUT (distribution-spec 1.1, "Pushing blobs"), so that
 // what arrived before a cut need not be sent again.
 #include <algorithm>
 
@@ -49,6 +49,22 @@ std::uint64_t AfterRange(std::string_view header) {
   return last && *last > 0 && *last < UINT64_MAX ? *last + 1 : 0;
 }
 
+// The quoted strings of `299 - "text"`, unescaped, with "; " between them.
+std::string WarningTexts(std::string_view header) {
+  std::string out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < header.size(); ++i) {
+    if (header[i] == '"') {
+      quoted = !quoted;
+      if (quoted && !out.empty()) out += "; ";
+    } else if (quoted) {
+      if (header[i] == '\\' && i + 1 < header.size()) ++i;
+      out += header[i];
+    }
+  }
+  return out;
+}
+
 // What another try from where the upload stands, or from the start, may cure.
 bool MayGoOn(const Result<net::HttpClientResponse>& answer) {
   if (!answer) return answer.error().code == Errc::kUnavailable;
@@ -70,6 +86,7 @@ Result<std::string> RegistryClient::StartUpload(const std::string& query, std::s
   request.method = "POST";
   request.url = Url("blobs/uploads/" + query);
   request.limit = kAnswerBytes;
+  request.total_timeout_s = kAnswerTime.count();
   BW_TRY(auto response, Send(request, Want::kPush));
   if (response.status == 201) return std::string();
   if (response.status != 202) return Refusal(doing, response);
@@ -93,6 +110,7 @@ RegistryClient::Answer RegistryClient::SendBody(const std::string& method, const
   request.method = method;
   request.url = url;
   request.limit = kAnswerBytes;
+  request.answer_timeout_s = kAnswerTime.count();
   request.headers = {{"Content-Type", "application/octet-stream"}};
   if (offset > 0) request.headers.push_back({"Content-Range", std::to_string(offset) + "-" + std::to_string(source.size() - 1)});
   request.body_source = &rest;
@@ -114,6 +132,7 @@ RegistryClient::Answer RegistryClient::SendRest(std::string& url, const Digest& 
   end.method = "PUT";
   end.url = WithDigest(url, digest);
   end.limit = kAnswerBytes;
+  end.total_timeout_s = kAnswerTime.count();
   end.follow_redirects = false;
   return SendLoggedIn(end, Want::kPush);
 }
@@ -122,6 +141,7 @@ std::uint64_t RegistryClient::Received(std::string& url) {
   net::HttpClientRequest request;
   request.url = url;
   request.limit = kAnswerBytes;
+  request.total_timeout_s = kAnswerTime.count();
   request.follow_redirects = false;
   auto answer = Send(request, Want::kPush);
   url.clear();
@@ -158,6 +178,20 @@ Status RegistryClient::PutBlob(const Digest& digest, const RandomSource& source,
     BW_TRY(bool there, HasBlob(digest));
     if (there) return {};
   }
+}
+
+Result<PutAnswer> RegistryClient::PutManifest(const std::string& reference, std::string_view media_type, const std::string& bytes) {
+  net::HttpClientRequest request;
+  request.method = "PUT";
+  request.url = Url("manifests/" + reference);
+  request.headers = {{"Content-Type", std::string(media_type)}};
+  request.body = bytes;
+  request.limit = kAnswerBytes;
+  request.total_timeout_s = kScanTime.count();
+  request.follow_redirects = false;
+  BW_TRY(auto response, Send(request, Want::kPush));
+  if (response.status != 201) return Refusal("push the manifest of " + image_.repository + " as " + reference, response);
+  return PutAnswer{WarningTexts(response.Header("warning").value_or("")), response.Header("oci-subject").has_value()};
 }
 
 }  // namespace bulwark::remote

@@ -243,9 +243,11 @@ TEST(Credentials, GoToNoTokenServiceElsewhere) {  // attacks: challenge-realm-th
 // attacks: challenge-realm-theft. What the registry names is not asked where only this machine can ask.
 TEST(Credentials, TokenServicesInsideAreNotAsked) {
   for (const char* inside : {"localhost", "LOCALHOST:80", "a.localhost", "127.0.0.1:5000", "127.1", "0x7f000001", "2130706433", "10.1.2.3", "172.16.0.1", "172.31.255.255:1",
-                             "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[::1]:443", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:169.254.169.254]"})
+                             "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[::1]:443", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:169.254.169.254]",
+                             "[64:ff9b::10.0.0.1]", "[64:ff9b::a9fe:a9fe]:80", "[fec0::1]", "[feff::1]", "[::127.0.0.1]", "[::10.0.0.1]", "[fe80::1%25eth0]:80",
+                             "localhost.", "localhost.:80", "127.0.0.1.", "[64:ff9b:1::8.8.8.8]"})
     EXPECT_TRUE(IsInternalHost(inside)) << inside;
-  for (const char* outside : {"auth.docker.io", "8.8.8.8", "172.32.0.1", "192.169.0.1", "11.0.0.1", "[2001:db8::1]:443", "10.example.com", "localhost.example.com"})
+  for (const char* outside : {"auth.docker.io", "8.8.8.8", "172.32.0.1", "192.169.0.1", "11.0.0.1", "[2001:db8::1]:443", "10.example.com", "[64:ff9b::8.8.8.8]", "[64:ff9b::1:a00:1]", "[::8.8.8.8]", "[::ffff:8.8.8.8]", "[ff00::1]", "localhost.example.com"})
     EXPECT_FALSE(IsInternalHost(outside)) << outside;
 }
 

@@ -228,15 +228,16 @@ class Questions(harness.Case):
 class LongPass(unittest.TestCase):
     """A registry whose pass takes several answers: the program asks until it is complete, and tells the sum."""
 
-    def test_waits_to_the_end(self):
-        answers = [{"blobs": 2, "bytes": 20, "complete": False}, {"blobs": 0, "bytes": 0, "complete": False}, {"blobs": 1, "bytes": 1, "complete": True}]
+    def collect(self, answers):
+        """What came of it, and when which path was asked. An answer that is a number is a status; the last one is repeated."""
         asked = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                body = json.dumps({"manifests": 1, "uploads": 0, **answers[len(asked)]}).encode()
-                asked.append(self.path)
-                self.send_response(200)
+                answer = answers[min(len(asked), len(answers) - 1)]
+                body = b"" if isinstance(answer, int) else json.dumps({"manifests": 1, "uploads": 0, **answer}).encode()
+                asked.append((time.monotonic(), self.path))
+                self.send_response(answer if isinstance(answer, int) else 200)
                 self.send_header("Content-Length", len(body))
                 self.end_headers()
                 self.wfile.write(body)
@@ -248,8 +249,27 @@ class LongPass(unittest.TestCase):
             threading.Thread(target=server.serve_forever, daemon=True).start()
             out = harness.bulwark("gc", "run", f"127.0.0.1:{server.server_port}", "--username", "admin", "--password-stdin", stdin="x\n")
             server.shutdown()
-        self.assertEqual((out.returncode, asked), (0, 3 * ["/api/v1/gc"]), out.stderr)
+        self.assertEqual({path for _, path in asked}, {"/api/v1/gc"})
+        return out, [when for when, _ in asked]
+
+    def test_waits_to_the_end(self):
+        out, asked = self.collect([{"blobs": 2, "bytes": 20, "complete": False}, {"blobs": 0, "bytes": 0, "complete": False}, {"blobs": 1, "bytes": 1, "complete": True}])
+        self.assertEqual((out.returncode, len(asked)), (0, 3), out.stderr)
         self.assertEqual(json.loads(out.stdout), {"blobs": 3, "bytes": 21, "manifests": 3, "uploads": 0})
+
+    def test_a_busy_registry_is_asked_again(self):
+        out, asked = self.collect([503, {"blobs": 2, "bytes": 20, "complete": False}, 503, 429, {"blobs": 1, "bytes": 1, "complete": True}])
+        self.assertEqual((out.returncode, len(asked)), (0, 5), out.stderr)
+        self.assertEqual(json.loads(out.stdout)["blobs"], 3)
+
+    def test_tells_what_was_removed_before_an_error(self):
+        out, _ = self.collect([{"blobs": 2, "bytes": 20, "complete": False}, 500])
+        self.assertEqual(out.returncode, 3, out.stderr)
+        self.assertIn("removed before: 2 blobs, 20 B", out.stderr)
+
+    def test_pauses_while_it_goes_on(self):
+        _, asked = self.collect(4 * [{"blobs": 1, "bytes": 1, "complete": False}] + [{"blobs": 0, "bytes": 0, "complete": True}])
+        self.assertGreater(min(b - a for a, b in zip(asked, asked[1:])), 0.15)
 
 
 if __name__ == "__main__":
