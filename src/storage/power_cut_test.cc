@@ -280,11 +280,15 @@ TEST(PowerCutTest, WhatAFailedSyncLostIsNotBuiltUpon) {
   ASSERT_TRUE(world.Open());
   ASSERT_TRUE(world.UploadBlob("blob"));
   ASSERT_TRUE(world.Open());  // the log begins anew, so that the next sync is a commit of frames that stand
-  files.FailNth(1, Fault::kIo, [](Call c) { return c == Call::kSync; });
+  const std::size_t before = files.operations();
+  std::string log;  // at that instant: a process that lives on gives the log up
+  files.FailNth(1, Fault::kIo, [&](Call c) {
+    if (c == Call::kSync && log.empty()) log = *ReadFile(dir.path() + "/bulwark.db-wal", UINT64_MAX);
+    return c == Call::kSync;
+  });
   ASSERT_FALSE(world.PutImage("failed", {"blob"}, "t"));
-  // kill -9: the disk as it is, and a page cache that knows more of the log and holds it for written.
-  ASSERT_TRUE(files.PowerCut(files.operations(), Unsynced::kDropped, 0, next.path()));
-  const std::string log = *ReadFile(dir.path() + "/bulwark.db-wal", UINT64_MAX);
+  // kill -9: the disk as it was, and a page cache that knows more of the log and holds it for written.
+  ASSERT_TRUE(files.PowerCut(before, Unsynced::kDropped, 0, next.path()));
   FaultyFileSystem again(next.path());
   again.FailNth(1, Fault::kIo, [](Call c) { return c == Call::kSync; });
   auto cached = *again.Open(next.path() + "/bulwark.db-wal", OpenMode::kReadWrite);
