@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 using Steady = std::chrono::steady_clock;
 
 constexpr auto kMemoryCheck = 100ms;
+constexpr auto kLook = 200ms;           // how soon somebody who waits for it is heard
 constexpr auto kStartTime = 30s;        // to come up; seconds only on a machine that swaps
 constexpr auto kExitTime = 200ms;       // between the closed socket and the exit, then it is killed
 constexpr auto kKillTime = 10s;
@@ -105,8 +106,13 @@ WorkerProcess::~WorkerProcess() {
   Ended();
 }
 
-Status WorkerProcess::WaitReady() {
-  auto answer = Receive(kReadyBytes, kStartTime);
+Status WorkerProcess::WaitReady(const std::function<bool()>& cancelled) {
+  const auto until = Steady::now() + kStartTime;
+  auto answer = Receive(kReadyBytes, kLook);
+  while (!answer.ok() && answer.error().code == Errc::kCancelled && Steady::now() < until) {
+    if (cancelled()) return answer.error();
+    answer = Receive(kReadyBytes, kLook);
+  }
   if (!answer.ok()) return Error{Errc::kUnavailable, "starting a worker: " + answer.error().message};
   if (!answer->empty()) return Error{Errc::kUnsupported, "a worker cannot lock itself down: " + Printable(AsText(*answer))};
   auto alive = Receive(0, 0ms);  // it may have died since it said so

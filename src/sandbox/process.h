@@ -20,8 +20,8 @@ class WorkerProcess final : public Worker {
   static Result<std::unique_ptr<WorkerProcess>> Start(const std::string& program, Mode mode, int null_fd);
   ~WorkerProcess() override;
 
-  // Waits until it has locked itself down. kUnsupported with what is missing, kUnavailable.
-  Status WaitReady();
+  // Waits until it has locked itself down. kUnsupported with what is missing, kUnavailable, kCancelled.
+  Status WaitReady(const std::function<bool()>& cancelled);
 
   Status Send(ByteSpan message, int fd) override;
   Result<Bytes> Receive(std::uint64_t limit, std::chrono::milliseconds timeout) override;

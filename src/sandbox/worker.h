@@ -41,8 +41,9 @@ class Worker {
 class WorkerPool {
  public:
   virtual ~WorkerPool() = default;
-  // A fresh worker; may wait for its turn. kUnsupported, kUnavailable. Any thread. Workers go before their pool.
-  virtual Result<std::unique_ptr<Worker>> Take() = 0;
+  // A fresh worker; may wait for its turn. kUnsupported, kUnavailable; kCancelled once `cancelled` says so while one comes
+  // up. Any thread. Workers go before their pool.
+  virtual Result<std::unique_ptr<Worker>> Take(const std::function<bool()>& cancelled) = 0;
   // Callers that wait in Take now: who holds a worker idle should give it back.
   virtual std::size_t waiting() const { return 0; }
 };

@@ -76,9 +76,9 @@ class ProcessPool final : public WorkerPool {
     starter_.join();
   }
 
-  Result<std::unique_ptr<Worker>> Take() override {
+  Result<std::unique_ptr<Worker>> Take(const std::function<bool()>& cancelled) override {
     places_.Take();
-    auto process = NextReady();
+    auto process = NextReady(cancelled);
     if (!process.ok()) {
       places_.Return();
       return process.error();
@@ -90,10 +90,10 @@ class ProcessPool final : public WorkerPool {
 
  private:
   // One that died while it waited (the kernel was short of memory) is no reason to fail.
-  Result<std::unique_ptr<WorkerProcess>> NextReady() {
+  Result<std::unique_ptr<WorkerProcess>> NextReady(const std::function<bool()>& cancelled) {
     for (std::size_t tries = options_.ready + 1;; --tries) {
       BW_TRY(auto process, Next());
-      Status ready = process->WaitReady();
+      Status ready = process->WaitReady(cancelled);
       if (ready.ok()) return process;
       if (ready.error().code != Errc::kUnavailable || tries == 0) return ready.error();
     }

@@ -206,7 +206,7 @@ class WorkerTest : public testing::Test {
     pool_ = *std::move(made);
   }
   std::unique_ptr<Worker> Take() {
-    auto worker = pool_->Take();
+    auto worker = pool_->Take([] { return false; });
     EXPECT_TRUE(worker.ok()) << worker.error().message;
     return worker.ok() ? *std::move(worker) : nullptr;
   }
@@ -385,7 +385,7 @@ TEST_F(WorkerTest, ManyThreadsShareThePool) {
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 3; ++i) {
-        auto worker = pool_->Take();
+        auto worker = pool_->Take([] { return false; });
         if (!worker.ok() || !(*worker)->Send(AsBytes("echo")).ok() || !(*worker)->Send(AsBytes("x")).ok()) continue;
         if ((*worker)->Receive(10, 30s).ok()) ++done;
       }
@@ -401,13 +401,13 @@ TEST(WorkerPool, SaysWhatCannotStart) {
   auto pool = MakeWorkerPool(options);
   if (!pool.ok()) GTEST_SKIP() << pool.error().message;
   for (int i = 0; i < 2; ++i) {
-    auto worker = (*pool)->Take();
+    auto worker = (*pool)->Take([] { return false; });
     ASSERT_FALSE(worker.ok());
     EXPECT_EQ(worker.error().code, Errc::kUnavailable);
   }
   options.program = "/bin/true";
   auto silent = MakeWorkerPool(options);
-  EXPECT_EQ((*silent)->Take().error().code, Errc::kUnavailable);
+  EXPECT_EQ((*silent)->Take([] { return false; }).error().code, Errc::kUnavailable);
 }
 
 TEST(WorkerPool, RunsWithoutTheSandboxWhenTold) {
@@ -415,7 +415,7 @@ TEST(WorkerPool, RunsWithoutTheSandboxWhenTold) {
   options.mode = Mode::kOff;
   auto pool = MakeWorkerPool(options);
   ASSERT_TRUE(pool.ok());
-  auto worker = (*pool)->Take();
+  auto worker = (*pool)->Take([] { return false; });
   ASSERT_TRUE(worker.ok()) << worker.error().message;
   ASSERT_TRUE((*worker)->Send(AsBytes("echo")).ok());
   ASSERT_TRUE((*worker)->Send(AsBytes("x")).ok());
@@ -428,7 +428,7 @@ TEST(WorkerPool, ReportsStartTime) {
   auto pool = MakeWorkerPool(options);
   if (!pool.ok()) GTEST_SKIP() << pool.error().message;
   auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE((*pool)->Take().ok());
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE((*pool)->Take([] { return false; }).ok());
   auto each = (std::chrono::steady_clock::now() - begin) / 10;
   std::cout << "    a cold worker takes " << std::chrono::duration_cast<std::chrono::microseconds>(each).count() << " us\n";
 }

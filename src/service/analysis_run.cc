@@ -105,7 +105,7 @@ Result<AnalysisRun::Turn> AnalysisRun::DriveSafely() {
 
 // One worker, from Take to its answer.
 Result<AnalysisRun::Turn> AnalysisRun::Drive() {
-  BW_TRY(auto worker, workers_.Take());
+  BW_TRY(auto worker, workers_.Take([this] { return cancelled(); }));
   if (cancelled()) return Turn::kDone;
   Nonce nonce{};
   Bytes random = crypto::RandomBytes(nonce.size());
@@ -114,7 +114,7 @@ Result<AnalysisRun::Turn> AnalysisRun::Drive() {
   Status begun = Begin(*worker, nonce, told);
   if (!begun.ok()) {  // it died while it waited for a job: not this blob's fault
     worker.reset();
-    BW_TRY(worker, workers_.Take());
+    BW_TRY(worker, workers_.Take([this] { return cancelled(); }));
     BW_CHECK(Begin(*worker, nonce, told));
   }
   return Converse(*worker, nonce, told);

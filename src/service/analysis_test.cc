@@ -342,7 +342,7 @@ class ScriptedWorker final : public sandbox::Worker {
 class ScriptedPool final : public sandbox::WorkerPool {
  public:
   explicit ScriptedPool(ScriptedWorker::Script script) : script_(std::move(script)) {}
-  Result<std::unique_ptr<sandbox::Worker>> Take() override {
+  Result<std::unique_ptr<sandbox::Worker>> Take(const std::function<bool()>&) override {
     return std::unique_ptr<sandbox::Worker>(std::make_unique<ScriptedWorker>(script_));
   }
 

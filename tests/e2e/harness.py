@@ -79,14 +79,15 @@ class Server:
         return 0
 
     def workers(self):
-        """Process ids of its worker processes."""
+        """Process ids of its worker processes, from their exec on: a child that is stopped before holds its parent's thread."""
         out = []
         for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = entry.read_text().rsplit(")", 1)[1].split()
+                name = (entry.parent / "cmdline").read_bytes().split(b"\0")[0]
             except OSError:
                 continue
-            if int(fields[1]) == self.process.pid:
+            if int(fields[1]) == self.process.pid and name.startswith(b"bulwark-"):
                 out.append(int(entry.parent.name))
         return out
 

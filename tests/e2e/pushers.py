@@ -171,10 +171,14 @@ class Check:
         return self
 
     def get(self, repository, rest, method="GET", body=None, headers=None):
-        if repository not in self.tokens:
-            self.tokens[repository] = self.client.token(repository, ACTIONS)
         path = rest if rest.startswith("/") else f"/v2/{repository}/{rest}"
-        return self.client.send(method, path, body, headers or {"Accept": oci.MANIFEST}, self.tokens[repository])
+        for fresh in (False, True):  # a check of tens of thousands outlives a token
+            if fresh or repository not in self.tokens:
+                self.tokens[repository] = self.client.token(repository, ACTIONS)
+            answer = self.client.send(method, path, body, headers or {"Accept": oci.MANIFEST}, self.tokens[repository])
+            if answer[0] != 401:
+                break
+        return answer
 
     def manifest(self, pusher, repository, digest):
         """Whether it is there; all of it or nothing."""
