@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,13 +23,15 @@ DiskReserve::DiskReserve(std::string directory) : directory_(std::move(directory
 
 Status DiskReserve::Keep() {
   BW_TRY(const std::uint64_t left, PosixFileSystem().FreeBytes(directory_));
-  const bool there = ::access(path_.c_str(), F_OK) == 0;
+  struct stat info {};
+  const bool there = ::stat(path_.c_str(), &info) == 0;
   if (there && left < kNone) {
     if (::unlink(path_.c_str()) != 0) return ErrnoError("remove " + path_);
     LogWarning("the disk is full; the last " + FormatBytes(kDiskReserve) + " were freed for deletions and a collection");
     return {};
   }
-  if (there || left < kPlenty) return {};
+  const bool whole = there && info.st_size >= static_cast<off_t>(kDiskReserve);  // an older version's is smaller
+  if (whole || left < kPlenty) return {};
   UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return ErrnoError("make " + path_);
   if (const int failed = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(kDiskReserve)); failed != 0) {

@@ -10,7 +10,6 @@ namespace {
 
 // About as many as all folders have; one costs 2 to 5 KiB.
 constexpr std::size_t kCachedStatements = 256;
-constexpr int kBusyMilliseconds = 10'000;
 
 Errc CodeOf(int extended) {
   switch (extended) {

@@ -19,6 +19,8 @@ struct sqlite3_stmt;
 
 namespace bulwark::storage {
 
+inline constexpr int kBusyMilliseconds = 10'000;  // that a statement waits for a lock of another
+
 enum class Access { kReadOnly, kReadWrite };
 
 class SqliteConnection final : public Tx {

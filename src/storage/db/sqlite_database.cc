@@ -265,12 +265,15 @@ void SqliteDatabase::Checkpoint(int mode) {
   wal_pages_ = 0;
 }
 
-// The disk may be full: the log is copied back and given up, once a second at most.
+// The disk may be full: the log is copied back and given up, once a second at most. Waits for no reader: while one holds
+// the log, a part is copied.
 void SqliteDatabase::MakeRoom() {
   const auto now = std::chrono::steady_clock::now();
   if (now - room_made_ < std::chrono::seconds(1)) return;
   room_made_ = now;
+  sqlite3_busy_timeout(writer_->handle(), 0);
   Checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+  sqlite3_busy_timeout(writer_->handle(), kBusyMilliseconds);
 }
 
 Status SqliteDatabase::ReadAny(const std::function<Status(const ReadTx&)>& body) const {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "storage/disk_reserve.h"
 #include "storage/db/database.h"
+#include "storage/disk_reserve.h"
 #include "storage/file_system.h"
 
 namespace bulwark::storage {

@@ -1,6 +1,7 @@
 #include "storage/db/sqlite_database.h"
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -8,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/db/sqlite_connection.h"
 #include "storage/directory_lock.h"
 #include "storage/faulty_file_system.h"
 #include "storage/test_directory.h"
@@ -264,6 +266,28 @@ TEST(OpenSqliteTest, AFullDiskMakesRoomInTheLog) {
   for (int i = 51; i < 60; ++i) EXPECT_TRUE(write(i));
   EXPECT_GT(std::filesystem::file_size(path), before) << "copied into the database";
   EXPECT_LT(std::filesystem::file_size(path + "-wal"), log) << "given up";
+}
+
+// A pull of a long list must not hold up all writes while the disk is full.
+TEST(OpenSqliteTest, AFullDiskWaitsForNoReader) {
+  TestDirectory dir;
+  FaultyFileSystem files(dir.path());
+  auto opened = OpenSqlite(dir.path() + "/x.db", files);
+  ASSERT_TRUE(opened) << opened.error().message;
+  Database& database = **opened;
+  ASSERT_TRUE(database.Migrate(kTables));
+  auto write = [&] { return database.Write([](Tx& tx) { return tx.Exec("INSERT INTO t (name) VALUES (hex(randomblob(9)))", {}); }); };
+  ASSERT_TRUE(write());
+  Status read = database.Read([&](const ReadTx& tx) -> Status {
+    BW_CHECK(tx.Int("SELECT count(*) FROM t", {}));
+    files.FailNth(1, FaultyFileSystem::Fault::kNoSpace, [](auto call) { return call == FaultyFileSystem::Call::kWrite; });
+    EXPECT_FALSE(write());
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_TRUE(write());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(kBusyMilliseconds) / 2);
+    return {};
+  });
+  EXPECT_TRUE(read);
 }
 
 TEST(DirectoryLockTest, OneHolder) {
