@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "formats/json.h"
+#include "remote/layout_index.h"
 
 namespace bulwark::remote {
 namespace {
@@ -115,16 +116,10 @@ class Planner {
     if (!m && m.error().code == Errc::kNotFound)
       return {Errc::kNotFound, "the source lacks " + Named(child) + ", which its index names; copy the platforms that are there with --platform"};
     if (!m) return m.error();
-    BW_CHECK(CheckSize(child, m->manifest.bytes.size()));
+    BW_CHECK(CheckSize(child, m->manifest.bytes.size()));  // told before a byte moves
     m->role = role;
     m->platform = child.platform;
     return Walk(*std::move(m), depth + 1);
-  }
-
-  // As registries do that look at it, and clients that pull: told before a byte moves.
-  static Status CheckSize(const formats::Descriptor& child, std::uint64_t size) {
-    if (child.size == size) return {};
-    return {Errc::kInvalid, "the index says that " + Named(child) + " has " + std::to_string(child.size) + " bytes; it has " + std::to_string(size)};
   }
 
   Status WalkReferrers(const Digest& subject, int depth) {

@@ -32,17 +32,6 @@ class AtHandTest : public ServiceFixture {
   void UseIndex(const std::vector<Vulnerability>& vulnerabilities) {
     Must(service_->inputs().ChangeIndex(IndexWith(vulnerabilities), [](storage::Tx&) { return Status(); }));
   }
-  policy::Exception Accepted() {
-    policy::Exception e;
-    e.vulnerability = "CVE-2024-5171";
-    e.package = "libaom";
-    e.repository = kApp;
-    e.reference = "*";
-    e.reason = "risk_accepted";
-    e.note = "not reachable";
-    e.expires = clock_.Now() + 10 * kDay;
-    return e;
-  }
 };
 
 TEST_F(AtHandTest, APolicyThatChangesThroughTheApi) {
@@ -64,13 +53,13 @@ TEST_F(AtHandTest, AnExceptionThatIsGrantedRevokedOrOver) {
   PushImage();
   ExpectRefused("v1");  // quarantined
   Exceptions exceptions(*service_);
-  auto asked = Must(exceptions.Request(As("alice"), Accepted()));
+  auto asked = Must(exceptions.Request(As("alice"), Accepted(kApp)));
   ExpectRefused("v1");
   Must(exceptions.Approve(As("sue"), asked.exception.id));
   Warm("v1");
   Must(exceptions.Revoke(As("sue"), asked.exception.id));
   ExpectRefused("v1");
-  Must(exceptions.Approve(As("sue"), Must(exceptions.Request(As("alice"), Accepted())).exception.id));
+  Must(exceptions.Approve(As("sue"), Must(exceptions.Request(As("alice"), Accepted(kApp))).exception.id));
   Warm("v1");
   clock_.Step(10 * kDay);
   ExpectRefused("v1");

@@ -225,6 +225,19 @@ class ServiceFixture : public ::testing::Test {
     Start(std::move(index), std::move(options));
   }
 
+  // For the vulnerability and package of the tests' images.
+  policy::Exception Accepted(const std::string& repository) {
+    policy::Exception e;
+    e.vulnerability = "CVE-2024-5171";
+    e.package = "libaom";
+    e.repository = repository;
+    e.reference = "*";
+    e.reason = "risk_accepted";
+    e.note = "not reachable";
+    e.expires = clock_.Now() + 10 * kDay;
+    return e;
+  }
+
   void MakeUsers() {
     Status made = database_->Write([&](storage::Tx& tx) -> Status {
       BW_CHECK(storage::CreateProject(tx, "team-a", clock_.Now()));

@@ -22,17 +22,6 @@ class UseCases : public ServiceFixture {
  protected:
   const Image bad_ = ImageOf({DebianLayer({{"libaom", "1.0-1"}})});
   const std::vector<Vulnerability> known_{{"CVE-2024-5171", "libaom", "1.0-2"}};
-  policy::Exception Accepted() {
-    policy::Exception e;
-    e.vulnerability = "CVE-2024-5171";
-    e.package = "libaom";
-    e.repository = kApp;
-    e.reference = "*";
-    e.reason = "risk_accepted";
-    e.note = "not reachable";
-    e.expires = clock_.Now() + 10 * kDay;
-    return e;
-  }
 };
 
 TEST_F(UseCases, AnExceptionFreesAQuarantinedImageAndItsEndDeniesItAgain) {
@@ -40,7 +29,7 @@ TEST_F(UseCases, AnExceptionFreesAQuarantinedImageAndItsEndDeniesItAgain) {
   ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");
   Exceptions exceptions(*service_);
-  auto asked = Must(exceptions.Request(As("alice"), Accepted()));
+  auto asked = Must(exceptions.Request(As("alice"), Accepted(kApp)));
   EXPECT_EQ(asked.exception.approver, "");
   EXPECT_NE(Pull(As("pat"), kApp, "v1"), "");  // not in force yet
   EXPECT_EQ(exceptions.Approve(As("alice"), asked.exception.id).error().code, Errc::kDenied);
@@ -57,7 +46,7 @@ TEST_F(UseCases, ExceptionsAreCheckedAndRevoked) {
   ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
   Exceptions exceptions(*service_);
   auto refused = [&](auto change) {
-    policy::Exception e = Accepted();
+    policy::Exception e = Accepted(kApp);
     change(e);
     auto asked = exceptions.Request(As("alice"), e);
     return asked ? Errc::kInternal : asked.error().code;
@@ -71,7 +60,7 @@ TEST_F(UseCases, ExceptionsAreCheckedAndRevoked) {
   EXPECT_EQ(refused([](auto& e) { e.repository = "team-b/x"; }), Errc::kDenied);
   EXPECT_EQ(refused([](auto& e) { e.repository = "team-*/**"; }), Errc::kDenied);
   EXPECT_EQ(refused([](auto& e) { e.repository = "**"; }), Errc::kDenied);
-  auto asked = Must(exceptions.Request(As("alice"), Accepted()));
+  auto asked = Must(exceptions.Request(As("alice"), Accepted(kApp)));
   ASSERT_TRUE(exceptions.Approve(As("sue"), asked.exception.id));
   EXPECT_EQ(Pull(As("pat"), kApp, "v1"), "");
   EXPECT_EQ(exceptions.Revoke(As("pat"), asked.exception.id).error().code, Errc::kDenied);
@@ -86,7 +75,7 @@ TEST_F(UseCases, AnExceptionForASubtreeNeedsTheRightOnAllOfIt) {
   StartWith({StrictPolicy("", "pull, admission"), kOpenPushes}, IndexWith(known_));
   ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
   Exceptions exceptions(*service_);
-  policy::Exception e = Accepted();
+  policy::Exception e = Accepted(kApp);
   for (const char* wider : {"**", "*/app", "team-*/**", "team-a*/**", "team-a?app", "team-b/**"}) {
     e.repository = wider;
     EXPECT_EQ(exceptions.Request(As("alice"), e).error().code, Errc::kDenied) << wider;
@@ -118,7 +107,7 @@ TEST_F(UseCases, AnExceptionForATagFollowsTheTag) {
   StartWith({StrictPolicy()}, IndexWith(known_));
   ASSERT_TRUE(Push(Pusher("alice", kApp), kApp, bad_, "v1"));
   Exceptions exceptions(*service_);
-  policy::Exception e = Accepted();
+  policy::Exception e = Accepted(kApp);
   e.reference = "v1";
   ASSERT_TRUE(exceptions.Approve(As("sue"), Must(exceptions.Request(As("alice"), e)).exception.id));
   EXPECT_EQ(Pull(As("pat"), kApp, bad_.digest().str()), "");
